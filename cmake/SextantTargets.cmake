@@ -1,0 +1,36 @@
+# One library per folder, one test binary per folder, the same warnings for all.
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+
+add_library(sextant_options INTERFACE)
+target_include_directories(sextant_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(sextant_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+if(SEXTANT_WERROR)
+  target_compile_options(sextant_options INTERFACE -Werror)
+endif()
+if(SEXTANT_SANITIZE)
+  target_compile_options(sextant_options INTERFACE -fsanitize=${SEXTANT_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(sextant_options INTERFACE -fsanitize=${SEXTANT_SANITIZE})
+endif()
+
+# sextant_library(models SOURCES a.cpp ... PUBLIC fmt::fmt PRIVATE Eigen3::Eigen)
+# makes the static library sextant_models with the alias sextant::models.
+function(sextant_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(sextant_${name} STATIC ${ARG_SOURCES})
+  add_library(sextant::${name} ALIAS sextant_${name})
+  target_link_libraries(sextant_${name} PUBLIC sextant_options fmt::fmt ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# sextant_test(models SOURCES a_test.cpp ... LIBRARIES sextant::models [LABELS unit])
+# makes the GoogleTest binary models_test and registers each of its tests.
+function(sextant_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES;LABELS" ${ARGN})
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  add_executable(${name}_test ${ARG_SOURCES})
+  target_link_libraries(${name}_test PRIVATE ${ARG_LIBRARIES} GTest::gtest_main GTest::gmock)
+  target_compile_definitions(${name}_test PRIVATE SEXTANT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  gtest_discover_tests(${name}_test TEST_PREFIX ${name}. PROPERTIES LABELS "${ARG_LABELS}" DISCOVERY_TIMEOUT 60)
+endfunction()

@@ -1,0 +1,17 @@
+// Event-driven execution of a task graph on a cost model.
+#pragma once
+
+#include "models/cost_model.h"
+#include "planner/task_graph.h"
+#include "planner/timeline.h"
+
+namespace sextant {
+
+enum class Quantile { kLow, kMedian, kHigh };
+
+// Deterministic. Tasks advance at the rate that the set of running tasks allows: rate = 1 / product of
+// CostModel::slowdown over the other resources in use; without slow-downs this is the FIFO model of
+// the FSMoE paper (spec 4.1). Throws InternalError when the graph dead-locks.
+[[nodiscard]] Timeline simulate(const TaskGraph& graph, const CostModel& costs, Quantile quantile = Quantile::kMedian);
+
+}  // namespace sextant
