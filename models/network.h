@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sextant {
 
 class ConfigNode;
+class YamlWriter;
 
 enum class ExpertKind {
   kGelu,    // two matrices: W2 gelu(W1 x)
@@ -45,6 +47,8 @@ struct Network {
 [[nodiscard]] Network parse_network(const ConfigNode& node);
 // The canonical YAML text of a network; load(save(n)) == n. Its hash identifies it in a plan.
 [[nodiscard]] std::string network_to_yaml(const Network& network);
+// The same as a nested map `key` of another file; parse_network reads either.
+void write_network(YamlWriter& yaml, std::string_view key, const Network& network);
 
 // Parameters of the parts, in elements, of the whole network (no sharding).
 [[nodiscard]] std::int64_t attention_parameters(const Network& network);       // one layer: Wq Wk Wv Wo

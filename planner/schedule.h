@@ -33,14 +33,16 @@ struct LayerDegrees {
 // Where in the backward of the last micro-batch a gradient slice is reduced.
 struct GradientSlot {
   enum class Kind {
-    kMoe,    // between the last dispatch and the first combine of `layer`
-    kDense,  // beside the attention of `layer`
-    kTail,   // after the backward of layer 0
+    kMoe,         // between the last dispatch and the first combine of `layer`
+    kDense,       // beside the attention of `layer`
+    kAfterLayer,  // after the backward of `layer` (layers = the head); what follows waits for it
+    kTail,        // after the backward of layer 0
   };
   Kind kind = Kind::kTail;
   int layer = 0;
   bool operator==(const GradientSlot&) const = default;
 };
+[[nodiscard]] const char* to_text(GradientSlot::Kind kind);
 
 // Elements [begin, end) of the flat gradient buffer of `group`.
 struct GradientSlice {
@@ -54,9 +56,18 @@ struct GradientSlice {
 struct Schedule {
   Policy policy = Policy::kFsmoe;
   std::vector<LayerDegrees> degrees;     // [layer]
-  std::vector<GradientSlice> gradients;  // partitioning policies only; covers every buffer once, in order
+  std::vector<GradientSlice> gradients;  // covers the flat buffer of every group of more than one rank once, in order
   bool operator==(const Schedule&) const = default;
 };
+
+// True for policies whose links each have a queue of their own; the others share one communication
+// queue, kSequential even the compute queue.
+[[nodiscard]] bool has_link_queues(Policy policy);
+
+// The gradient slices of the policies that do not partition: kSequential and kTutel reduce a unit
+// right after it is ready, exposed; kTutelImproved (and, as a start, the others) in the dense slot of
+// the next layer of the backward, the last units in the tail. In order of issue.
+[[nodiscard]] std::vector<GradientSlice> whole_unit_slices(const StepShape& step, Policy policy);
 
 // The task graph of one training step of one rank under `schedule`. Throws InternalError when the
 // schedule does not fit the step (wrong number of degrees, gradients not covered).

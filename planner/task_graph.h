@@ -61,15 +61,15 @@ struct Task {
   int micro_batch = 0;
   int chunk = 0;
   int num_chunks = 1;
-  Work work;
-  std::optional<GroupKind> group;         // of a collective
-  std::vector<Resource> uses;             // what it occupies; never empty
+  Work work = {};
+  std::optional<GroupKind> group = {};    // of a collective
+  std::vector<Resource> uses = {};        // what it occupies; never empty
   Resource queue = Resource::kCompute;    // where it is issued (a policy may issue a collective elsewhere than on its link)
-  std::optional<Resource> second_queue;   // held as well
+  std::optional<Resource> second_queue = {};  // held as well
   // kGradientReduce: elements [begin, end) of the group's flat gradient buffer (order of readiness).
   std::int64_t gradient_begin = 0;
   std::int64_t gradient_end = 0;
-  std::vector<TaskId> dependencies;       // tasks of other queues or earlier in the same one
+  std::vector<TaskId> dependencies = {};  // tasks of other queues or earlier in the same one
 };
 // "E l3 m0 c1/4 bwd" style name for traces and messages: kind, layer, micro-batch, chunk, phase.
 [[nodiscard]] std::string task_name(const Task& task);

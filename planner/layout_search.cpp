@@ -1,0 +1,138 @@
+#include "planner/layout_search.h"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include "models/error.h"
+#include "models/yaml_io.h"
+
+namespace sextant {
+namespace {
+
+bool allowed(std::optional<int> fixed, int value) { return !fixed || *fixed == value; }
+
+std::vector<int> divisors(int number) {
+  std::vector<int> result;
+  for (int d = 1; d <= number; ++d) {
+    if (number % d == 0) result.push_back(d);
+  }
+  return result;
+}
+
+// Every dp x tp and edp x ep x esp grid of `ranks` ranks that the request allows.
+std::vector<ParallelDegrees> layouts(const SearchRequest& request, int ranks) {
+  std::vector<ParallelDegrees> result;
+  if (!allowed(request.pp, 1) || !allowed(request.cp, 1)) return result;
+  for (const int tp : divisors(ranks)) {
+    for (const int ep : divisors(ranks)) {
+      for (const int esp : divisors(ranks / ep)) {
+        const ParallelDegrees degrees{.pp = 1, .dp = ranks / tp, .cp = 1, .tp = tp, .edp = ranks / ep / esp, .ep = ep,
+                                      .esp = esp};
+        if (allowed(request.tp, tp) && allowed(request.dp, degrees.dp) && allowed(request.ep, ep) &&
+            allowed(request.esp, esp) && allowed(request.edp, degrees.edp)) {
+          result.push_back(degrees);
+        }
+      }
+    }
+  }
+  return result;
+}
+
+// Samples per replica and micro-batch: all divisors of a replica's share, largest first.
+std::vector<std::int64_t> micro_batches(const SearchRequest& request, int dp) {
+  if (request.global_batch % dp != 0) return {};
+  const std::int64_t share = request.global_batch / dp;
+  std::vector<std::int64_t> result;
+  for (std::int64_t m = share; m >= 1; --m) {
+    if (share % m == 0 && (!request.micro_batch || *request.micro_batch == m)) result.push_back(m);
+  }
+  return result;
+}
+
+bool is_better(const Plan& a, const Plan& b) {
+  if (a.prediction.step_time != b.prediction.step_time) return a.prediction.step_time < b.prediction.step_time;
+  return a.prediction.peak_memory < b.prediction.peak_memory;
+}
+
+class Search {
+ public:
+  Search(const SearchRequest& request, const Cluster& cluster)
+      : request_(request),
+        cluster_(cluster),
+        topology_(request.topology.value_or(cluster.topology)),
+        costs_(make_cost_model(cluster)),
+        network_hash_(content_hash(network_to_yaml(request.network))),
+        cluster_hash_(content_hash(cluster_to_yaml(cluster))) {}
+
+  PlanResult run() {
+    const auto started = std::chrono::steady_clock::now();
+    for (const ParallelDegrees& degrees : layouts(request_, topology_.num_ranks())) try_layout(degrees);
+    std::stable_sort(result_.plans.begin(), result_.plans.end(), is_better);
+    if (result_.plans.size() > static_cast<std::size_t>(request_.top)) {
+      result_.plans.erase(result_.plans.begin() + request_.top, result_.plans.end());
+    }
+    result_.status = result_.plans.empty() ? PlanStatus::kInfeasible : PlanStatus::kFound;
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - started;
+    result_.summary.search_time = Seconds(elapsed.count());
+    return std::move(result_);
+  }
+
+ private:
+  void try_layout(const ParallelDegrees& degrees) {
+    const std::vector<std::int64_t> sizes = micro_batches(request_, degrees.dp);
+    if (sizes.empty()) {
+      reject(degrees, fmt::format("global batch {} does not divide over dp {}", request_.global_batch, degrees.dp));
+    }
+    for (const std::int64_t size : sizes) try_micro_batch(degrees, size);
+  }
+
+  void try_micro_batch(const ParallelDegrees& degrees, std::int64_t size) {
+    const StepShape step{request_.network, ParallelLayout(degrees, topology_), size,
+                         static_cast<int>(request_.global_batch / degrees.dp / size), request_.sequence,
+                         cluster_.element_bytes};
+    try {
+      validate(step);
+    } catch (const ConfigError& error) {
+      return reject(degrees, error.what());
+    }
+    const MemoryBreakdown memory = training_memory(step);
+    if (memory.total() > cluster_.device.memory) {
+      return reject(degrees, fmt::format("memory: {} of {} needed by one rank, most by {} ({})",
+                                         to_text(memory.total()), to_text(cluster_.device.memory),
+                                         memory.largest().name, to_text(memory.largest().bytes)));
+    }
+    for (const Policy policy : request_.policy ? std::vector{*request_.policy} : all_policies()) try_policy(step, policy);
+  }
+
+  void try_policy(const StepShape& step, Policy policy) {
+    ++result_.summary.candidates;
+    const ScheduleOptions options{request_.forward_degree, request_.backward_degree, request_.max_degree};
+    Plan plan{step, plan_schedule(step, *costs_, policy, options), {}, network_hash_, cluster_hash_, cluster_.name};
+    plan.prediction = predict(step, plan.schedule, *costs_, cluster_.device);
+    ++result_.summary.simulated;
+    result_.plans.push_back(std::move(plan));
+  }
+
+  void reject(const ParallelDegrees& degrees, std::string reason) {
+    result_.summary.rejected.push_back({degrees, std::move(reason)});
+  }
+
+  const SearchRequest& request_;
+  const Cluster& cluster_;
+  Topology topology_;
+  std::unique_ptr<CostModel> costs_;
+  std::string network_hash_;
+  std::string cluster_hash_;
+  PlanResult result_;
+};
+
+}  // namespace
+
+PlanResult search_plans(const SearchRequest& request, const Cluster& cluster) {
+  if (request.global_batch < 1) throw ConfigError(fmt::format("global batch {}: at least 1", request.global_batch));
+  if (request.sequence < 1) throw ConfigError(fmt::format("sequence {}: at least 1", request.sequence));
+  return Search(request, cluster).run();
+}
+
+}  // namespace sextant

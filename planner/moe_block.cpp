@@ -1,0 +1,103 @@
+#include "planner/moe_block.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "models/error.h"
+
+namespace sextant {
+namespace {
+
+bool shares_link(const GroupShape& a, const GroupShape& b) {
+  return (a.uses_inter() && b.uses_inter()) || (a.uses_intra() && b.uses_intra());
+}
+
+Seconds three_queue_time(const ChunkTimes& t, double r, Seconds gradient) {
+  const Seconds a = t.all_to_all, g = t.gather, e = t.expert, s = t.scatter;
+  return std::max({2.0 * r * a + gradient, 2.0 * r * a + g + s, 2.0 * a + g + r * e + s, 2.0 * a + r * g + r * s,
+                   (r + 1.0) * a + r * g + s, (r + 1.0) * a + g + r * s, (r + 1.0) * a + g + e + s,
+                   2.0 * a + g + e + r * s, 2.0 * a + r * g + e + s});
+}
+
+Seconds one_link_time(const ChunkTimes& t, double r, Seconds gradient) {
+  const Seconds d = t.all_to_all + t.gather, c = t.scatter + t.all_to_all, e = t.expert;
+  return std::max({r * d + gradient + r * c, d + r * e + c, d + e + r * c, r * d + e + c});
+}
+
+// Clock of one FIFO queue.
+struct Queue {
+  Seconds free_at;
+  // Runs a task that is ready at `ready`; tasks of no length do not exist (groups of one rank).
+  Seconds run(Seconds ready, Seconds length) {
+    if (length == Seconds(0.0)) return ready;
+    free_at = std::max(free_at, ready) + length;
+    return free_at;
+  }
+};
+
+}  // namespace
+
+BlockQueues block_queues(const StepShape& step, Policy policy) {
+  if (policy == Policy::kSequential) return BlockQueues::kSerial;
+  const bool disjoint =
+      !shares_link(step.layout.group_shape(GroupKind::kEp), step.layout.group_shape(GroupKind::kEsp));
+  return has_link_queues(policy) && disjoint ? BlockQueues::kThree : BlockQueues::kOneLink;
+}
+
+ChunkTimes chunk_times(const StepShape& step, const CostModel& costs, Pass pass, int degree) {
+  const std::int64_t rows = (step.capacity() + degree - 1) / degree;
+  return {costs.collective(dispatch_work(step, rows)).time, costs.collective(expert_gather_work(step, rows)).time,
+          costs.kernel(expert_work(step, pass, rows)).time, costs.collective(expert_scatter_work(step, rows)).time};
+}
+
+Seconds closed_form_time(const ChunkTimes& chunk, int degree, Seconds gradient, BlockQueues queues) {
+  SEXTANT_CHECK(degree >= 1, "degree {}", degree);
+  const double r = degree;
+  switch (queues) {
+    case BlockQueues::kThree: return three_queue_time(chunk, r, gradient);
+    case BlockQueues::kOneLink: return one_link_time(chunk, r, gradient);
+    case BlockQueues::kSerial: return r * (2.0 * chunk.all_to_all + chunk.gather + chunk.expert + chunk.scatter) + gradient;
+  }
+  return Seconds(0.0);
+}
+
+Seconds block_time(const ChunkTimes& chunk, int degree, const BlockOptions& options, BlockQueues queues) {
+  if (queues == BlockQueues::kSerial) return closed_form_time(chunk, degree, options.gradient, queues);
+  Queue network, second_link, compute;
+  Queue& local = queues == BlockQueues::kThree ? second_link : network;
+  const Seconds hop = options.launch_latency;
+  const Seconds link_hop = queues == BlockQueues::kThree ? hop : Seconds(0.0);
+  // A task waits one hop for a predecessor in another queue; a predecessor that does not exist costs none.
+  const auto after = [](Seconds end, Seconds length, Seconds latency) {
+    return length == Seconds(0.0) ? end : end + latency;
+  };
+  std::vector<Seconds> done(static_cast<std::size_t>(degree));
+  const bool communicates = chunk.all_to_all > Seconds(0.0) || chunk.gather > Seconds(0.0);
+  const Seconds first = communicates ? hop : Seconds(0.0);  // the block's input comes from the compute queue
+  for (auto& end : done) {
+    end = network.run(first, chunk.all_to_all);
+    end = local.run(after(end, chunk.all_to_all, chunk.gather > Seconds(0.0) ? link_hop : Seconds(0.0)), chunk.gather);
+  }
+  network.run(options.gradient_ready, options.gradient);
+  for (auto& end : done) end = compute.run(communicates ? end + hop : end, chunk.expert);
+  Seconds finish;
+  for (auto& end : done) {
+    const bool scatters = chunk.scatter > Seconds(0.0);
+    const bool combines = chunk.all_to_all > Seconds(0.0);
+    if (scatters) end = local.run(end + hop, chunk.scatter);
+    if (combines) end = network.run(end + (scatters ? link_hop : hop), chunk.all_to_all);
+    finish = std::max(finish, end + (scatters || combines ? hop : Seconds(0.0)));
+  }
+  return finish;
+}
+
+Seconds gradient_window(const ChunkTimes& chunk, int degree, Seconds launch_latency, BlockQueues queues) {
+  const double r = degree;
+  Seconds busy = 2.0 * r * chunk.all_to_all;
+  if (queues == BlockQueues::kOneLink) busy += r * (chunk.gather + chunk.scatter);
+  if (queues == BlockQueues::kSerial) return Seconds(0.0);
+  const BlockOptions options{.gradient = {}, .gradient_ready = {}, .launch_latency = launch_latency};
+  return std::max(block_time(chunk, degree, options, queues) - busy, Seconds(0.0));
+}
+
+}  // namespace sextant
