@@ -23,6 +23,10 @@ bool is_speaking_rank() {
 
 bool is_terminal(std::FILE* stream) { return isatty(fileno(stream)) != 0; }
 
+void tell_error(const std::string& message) {
+  if (is_speaking_rank()) fmt::print(stderr, "sextant: {}\n", message);
+}
+
 void warn(const std::string& message) {
   if (is_speaking_rank()) fmt::print(stderr, "sextant: warning: {}\n", message);
 }
