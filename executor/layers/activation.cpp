@@ -9,7 +9,7 @@ namespace {
 template <typename T>
 constexpr T kLinear = T(1.5957691216057308);  // 2 sqrt(2/pi)
 template <typename T>
-constexpr T kCubic = kLinear<T> * T(0.044715);
+constexpr T kCubic = kLinear<T>* T(0.044715);
 
 }  // namespace
 

@@ -14,13 +14,23 @@ namespace {
 // part above the diagonal is never computed.
 constexpr std::int64_t kBlockRows = 64;
 
-std::int64_t num_rows(const AttentionShape& shape) { return shape.batch * shape.sequence; }
-std::int64_t query_dim(const AttentionShape& shape) { return shape.heads * shape.head_dim; }
-std::int64_t kv_dim(const AttentionShape& shape) { return shape.kv_heads * shape.head_dim; }
+std::int64_t num_rows(const AttentionShape& shape) {
+  return shape.batch * shape.sequence;
+}
+std::int64_t query_dim(const AttentionShape& shape) {
+  return shape.heads * shape.head_dim;
+}
+std::int64_t kv_dim(const AttentionShape& shape) {
+  return shape.kv_heads * shape.head_dim;
+}
 // One row of q, k and v side by side.
-std::int64_t qkv_dim(const AttentionShape& shape) { return query_dim(shape) + 2 * kv_dim(shape); }
+std::int64_t qkv_dim(const AttentionShape& shape) {
+  return query_dim(shape) + 2 * kv_dim(shape);
+}
 
-RmsNormShape norm_shape(const AttentionShape& shape) { return {.rows = num_rows(shape), .dim = shape.model_dim}; }
+RmsNormShape norm_shape(const AttentionShape& shape) {
+  return {.rows = num_rows(shape), .dim = shape.model_dim};
+}
 
 // The probabilities of one head are stored block after block: `rows` query rows from `begin`, each
 // with the keys 0 .. begin + rows - 1.
@@ -197,9 +207,8 @@ void attend_backward(const AttentionShape& shape, const Head& head, const Saved<
     gemm<T>({.m = block.keys, .n = shape.head_dim, .k = block.rows}, score_scale<T>(shape),
             {workspace.dscores, block.keys, Transpose::kYes}, {qkv + block.begin * width + head.query, width}, T(1),
             dqkv + head.key, width);
-    gemm<T>({.m = block.keys, .n = shape.head_dim, .k = block.rows}, T(1),
-            {probabilities, block.keys, Transpose::kYes}, {dcontext_rows, context_width}, T(1), dqkv + head.value,
-            width);
+    gemm<T>({.m = block.keys, .n = shape.head_dim, .k = block.rows}, T(1), {probabilities, block.keys, Transpose::kYes},
+            {dcontext_rows, context_width}, T(1), dqkv + head.value, width);
   });
 }
 
@@ -301,8 +310,8 @@ void attention_forward(const AttentionShape& shape, const AttentionWeights<T>& w
   project(shape, weights, saved);
   turn_all(shape, buffers.rotary, T(1), saved.qkv);
   for_each_head(shape, [&](const Head& head) { attend(shape, head, saved); });
-  gemm<T>({.m = num_rows(shape), .n = shape.model_dim, .k = query_dim(shape)}, T(1),
-          {saved.context, query_dim(shape)}, {weights.wo, shape.model_dim}, T(0), y, shape.model_dim);
+  gemm<T>({.m = num_rows(shape), .n = shape.model_dim, .k = query_dim(shape)}, T(1), {saved.context, query_dim(shape)},
+          {weights.wo, shape.model_dim}, T(0), y, shape.model_dim);
 }
 
 template <typename T>
@@ -320,12 +329,12 @@ void attention_backward(const AttentionShape& shape, const AttentionWeights<T>& 
                        data.dx, data.dx, Store::kReplace, gradients.norm);
 }
 
-#define SEXTANT_INSTANTIATE(T)                                                                               \
-  template void fill_rotary_table<T>(const AttentionShape&, double, T*);                                     \
-  template void attention_forward<T>(const AttentionShape&, const AttentionWeights<T>&, const T*, T*,        \
-                                     const AttentionBuffers<T>&);                                            \
-  template void attention_backward<T>(const AttentionShape&, const AttentionWeights<T>&,                     \
-                                      const AttentionBackwardData<T>&, const AttentionGradients<T>&,         \
+#define SEXTANT_INSTANTIATE(T)                                                                        \
+  template void fill_rotary_table<T>(const AttentionShape&, double, T*);                              \
+  template void attention_forward<T>(const AttentionShape&, const AttentionWeights<T>&, const T*, T*, \
+                                     const AttentionBuffers<T>&);                                     \
+  template void attention_backward<T>(const AttentionShape&, const AttentionWeights<T>&,              \
+                                      const AttentionBackwardData<T>&, const AttentionGradients<T>&,  \
                                       const AttentionBuffers<T>&);
 SEXTANT_INSTANTIATE(float)
 SEXTANT_INSTANTIATE(double)

@@ -10,7 +10,9 @@ std::size_t hidden_elements(const ExpertShape& shape) {
   return static_cast<std::size_t>(shape.rows) * static_cast<std::size_t>(shape.hidden_dim);
 }
 
-bool is_gated(const ExpertShape& shape) { return shape.kind == ExpertKind::kSwiglu; }
+bool is_gated(const ExpertShape& shape) {
+  return shape.kind == ExpertKind::kSwiglu;
+}
 
 // hidden [R, H] = x [R, M] w [M, H]
 template <typename T>
@@ -29,15 +31,19 @@ void expand_input_gradient(const ExpertShape& shape, const T* dhidden, const T* 
 // dw [M, H] += x^T dhidden
 template <typename T>
 void expand_weight_gradient(const ExpertShape& shape, const T* x, const T* dhidden, T* dw) {
-  gemm<T>({.m = shape.model_dim, .n = shape.hidden_dim, .k = shape.rows}, T(1),
-          {x, shape.model_dim, Transpose::kYes}, {dhidden, shape.hidden_dim}, T(1), dw, shape.hidden_dim);
+  gemm<T>({.m = shape.model_dim, .n = shape.hidden_dim, .k = shape.rows}, T(1), {x, shape.model_dim, Transpose::kYes},
+          {dhidden, shape.hidden_dim}, T(1), dw, shape.hidden_dim);
 }
 
 }  // namespace
 
-std::size_t expert_saved_size(const ExpertShape& shape) { return hidden_elements(shape) * (is_gated(shape) ? 2 : 1); }
+std::size_t expert_saved_size(const ExpertShape& shape) {
+  return hidden_elements(shape) * (is_gated(shape) ? 2 : 1);
+}
 
-std::size_t expert_workspace_size(const ExpertShape& shape) { return hidden_elements(shape); }
+std::size_t expert_workspace_size(const ExpertShape& shape) {
+  return hidden_elements(shape);
+}
 
 template <typename T>
 void expert_forward(const ExpertShape& shape, const ExpertWeights<T>& weights, const T* x, T* y,
@@ -86,13 +92,13 @@ void expert_backward(const ExpertShape& shape, const ExpertWeights<T>& weights, 
   expert_weight_gradient(shape, data.x, data.dy, gradients, buffers);
 }
 
-#define SEXTANT_INSTANTIATE(T)                                                                                      \
+#define SEXTANT_INSTANTIATE(T)                                                                                         \
   template void expert_forward<T>(const ExpertShape&, const ExpertWeights<T>&, const T*, T*, const ExpertBuffers<T>&); \
-  template void expert_input_gradient<T>(const ExpertShape&, const ExpertWeights<T>&, const T*, T*,                 \
-                                         const ExpertBuffers<T>&);                                                  \
-  template void expert_weight_gradient<T>(const ExpertShape&, const T*, const T*, const ExpertGradients<T>&,        \
-                                          const ExpertBuffers<T>&);                                                 \
-  template void expert_backward<T>(const ExpertShape&, const ExpertWeights<T>&, const ExpertBackwardData<T>&,       \
+  template void expert_input_gradient<T>(const ExpertShape&, const ExpertWeights<T>&, const T*, T*,                    \
+                                         const ExpertBuffers<T>&);                                                     \
+  template void expert_weight_gradient<T>(const ExpertShape&, const T*, const T*, const ExpertGradients<T>&,           \
+                                          const ExpertBuffers<T>&);                                                    \
+  template void expert_backward<T>(const ExpertShape&, const ExpertWeights<T>&, const ExpertBackwardData<T>&,          \
                                    const ExpertGradients<T>&, const ExpertBuffers<T>&);
 SEXTANT_INSTANTIATE(float)
 SEXTANT_INSTANTIATE(double)

@@ -22,7 +22,9 @@ struct Saved {
         inverse_rms(normed + shape.rows * shape.model_dim) {}
 };
 
-RmsNormShape norm_shape(const HeadShape& shape) { return {.rows = shape.rows, .dim = shape.model_dim}; }
+RmsNormShape norm_shape(const HeadShape& shape) {
+  return {.rows = shape.rows, .dim = shape.model_dim};
+}
 
 }  // namespace
 
@@ -70,10 +72,10 @@ void head_backward(const HeadShape& shape, const HeadWeights<T>& weights, const 
                        Store::kReplace, gradients.norm);
 }
 
-#define SEXTANT_INSTANTIATE(T)                                                                                    \
-  template double cross_entropy_in_place<T>(std::int64_t, std::span<const std::int32_t>, double, T*);             \
+#define SEXTANT_INSTANTIATE(T)                                                                                      \
+  template double cross_entropy_in_place<T>(std::int64_t, std::span<const std::int32_t>, double, T*);               \
   template double head_forward<T>(const HeadShape&, const HeadWeights<T>&, const T*, std::span<const std::int32_t>, \
-                                  double, T*);                                                                    \
+                                  double, T*);                                                                      \
   template void head_backward<T>(const HeadShape&, const HeadWeights<T>&, const T*, T*, const HeadGradients<T>&, T*);
 SEXTANT_INSTANTIATE(float)
 SEXTANT_INSTANTIATE(double)

@@ -37,7 +37,9 @@ inline float exp_of(float x) {
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) + exponent);
 }
 
-inline double exp_of(double x) { return std::exp(x); }
+inline double exp_of(double x) {
+  return std::exp(x);
+}
 
 // 1 / (1 + exp(-x))
 template <typename T>

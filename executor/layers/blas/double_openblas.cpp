@@ -7,8 +7,8 @@ void multiply(const GemmShape& shape, double alpha, MatrixRef<double> a, MatrixR
               std::int64_t c_leading_dim) {
   use_one_openblas_thread();
   cblas_dgemm(CblasRowMajor, cblas_transpose(a.transpose), cblas_transpose(b.transpose), blasint(shape.m),
-              blasint(shape.n), blasint(shape.k), alpha, a.data, blasint(a.leading_dim), b.data,
-              blasint(b.leading_dim), beta, c, blasint(c_leading_dim));
+              blasint(shape.n), blasint(shape.k), alpha, a.data, blasint(a.leading_dim), b.data, blasint(b.leading_dim),
+              beta, c, blasint(c_leading_dim));
 }
 
 }  // namespace sextant::blas

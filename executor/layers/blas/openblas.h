@@ -1,9 +1,9 @@
 // OpenBLAS, set to one thread per caller.
 #pragma once
 
-#include <cblas.h>
-
 #include <cstdint>
+
+#include <cblas.h>
 
 #include "executor/layers/gemm.h"
 
