@@ -1,9 +1,9 @@
 // Time of every layer beside the time of its matrix products alone, on one thread.
 //
 // The products of one call are recorded and replayed on the same operands. Layer and products take
-// turns, and the median of the turns counts, so that a slow spell of the machine meets both.
+// turns, and the median of the turns counts, so that a slow spell of the machine meets both. Times
+// are processor time of the thread: what else runs on the machine disturbs them less.
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <random>
@@ -43,10 +43,16 @@ Vector random_vector(std::size_t size, float scale = 1.0F) {
   return result;
 }
 
+double thread_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
 double seconds(const std::function<void()>& function) {
-  const auto begin = std::chrono::steady_clock::now();
+  const double begin = thread_seconds();
   function();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return thread_seconds() - begin;
 }
 
 double median(std::vector<double> values) {
