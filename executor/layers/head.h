@@ -28,9 +28,8 @@ struct HeadGradients {
   T* out;
 };
 
-// Sizes in elements of T. `saved` lives from the forward to the backward.
+// In elements of T; `saved` lives from the forward to the backward.
 [[nodiscard]] std::size_t head_saved_size(const HeadShape& shape);
-[[nodiscard]] std::size_t head_workspace_size(const HeadShape& shape);
 
 // x [R, M], targets [R], each < V. Returns the sum over rows of -ln softmax(logits)[target] and saves
 // the gradient of `loss_scale` times that sum with respect to the logits.
@@ -41,7 +40,7 @@ template <typename T>
 // dx [R, M] is replaced; x must be the forward's.
 template <typename T>
 void head_backward(const HeadShape& shape, const HeadWeights<T>& weights, const T* x, T* dx,
-                   const HeadGradients<T>& gradients, const T* saved, T* workspace);
+                   const HeadGradients<T>& gradients, T* saved);
 
 // logits [R, V] become loss_scale * (softmax(logits) - onehot(target)); returns the sum of the losses.
 template <typename T>
