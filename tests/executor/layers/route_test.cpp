@@ -242,7 +242,7 @@ INSTANTIATE_TEST_SUITE_P(, RoutedLayerGradient,
                          testing::Values(GradientCase{"KeepsAll", 8, 2, {}, false}, GradientCase{"Drops", 3, 2, {}, true},
                                          GradientCase{"OneChoice", 8, 1, {}, false},
                                          GradientCase{"TwoSources", 2, 2, {0, 0, 0, 0, 1, 1, 1, 1}, true}),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& test_case) { return test_case.param.name; });
 
 TEST(AddBalance, CountsFirstChoicesAndSumsProbabilities) {
   const RouteShape shape{.tokens = 2, .model_dim = 2, .experts = 2, .top_k = 2, .capacity = 2};
