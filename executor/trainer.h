@@ -4,17 +4,15 @@
 // from the barrier to the end of the last task; choosing the samples and logging lie outside.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <vector>
 
 #include "executor/data.h"
 #include "executor/runtime/runtime.h"
 #include "executor/transformer.h"
-#include "models/cost_model.h"
 #include "planner/plan.h"
+#include "planner/step_prediction.h"
 #include "planner/task_graph.h"
 #include "planner/timeline.h"
 
@@ -38,26 +36,6 @@ struct TrainOptions {
   SourcePartition sources;       // other than {1, 1} only in tests
   StepCallback on_step;
 };
-
-// What one step kept busy. `busy_fraction` is of the step time; a collective counts from its start on
-// a rank to its end there, so waiting for a late peer is inside.
-struct ResourceUse {
-  std::array<double, kNumResources> busy_fraction{};
-  Seconds exposed_communication;
-};
-[[nodiscard]] ResourceUse resource_use(const TimelineSummary& summary);
-
-// What a step of the plan should take.
-struct StepPrediction {
-  Seconds step_time;
-  Seconds step_time_low;
-  Seconds step_time_high;
-  Seconds exposed_communication;
-  std::optional<Timeline> timeline;  // only where a cost model was given
-  std::optional<ResourceUse> use;
-};
-// Simulates the plan's step on `costs`; without (null) repeats what the plan itself predicts.
-[[nodiscard]] StepPrediction predict_step(const Plan& plan, const CostModel* costs);
 
 // What a run is made of. References must outlive the call.
 struct TrainJob {

@@ -14,9 +14,9 @@
 #include "executor/trainer.h"
 #include "tools/console.h"
 #include "tools/plan_inputs.h"
+#include "tools/progress_line.h"
 #include "tools/run_folder.h"
 #include "tools/run_summary.h"
-#include "tools/train_progress.h"
 #include "tools/verbs/verbs.h"
 
 namespace sextant {
@@ -75,7 +75,7 @@ class RunReporter {
         inputs_(inputs),
         backend_(std::move(backend)),
         folder_(arguments.out, arguments.force ? ExistingRun::kReplace : ExistingRun::kRefuse),
-        progress_(stderr, is_terminal(stderr), arguments.steps, inputs.prediction.step_time) {
+        progress_(stderr, is_terminal(stderr)) {
     folder_.write("plan.yaml", plan_to_yaml(inputs.priced.plan));
     if (inputs.priced.cluster) folder_.write("cluster.yaml", cluster_to_yaml(*inputs.priced.cluster));
     for (const std::string& warning : inputs.priced.warnings) warn(warning);
@@ -83,7 +83,8 @@ class RunReporter {
 
   void on_step(const StepRecord& record) {
     folder_.append_to_log(step_json(record));
-    progress_.show(record);
+    progress_.show(progress_text(record, arguments_.steps, inputs_.prediction.step_time), record.step,
+                   arguments_.steps);
   }
 
   // The summary comes last: its presence says that the run finished.
@@ -111,7 +112,7 @@ class RunReporter {
   const TrainInputs& inputs_;
   std::string backend_;
   RunFolder folder_;
-  TrainProgress progress_;
+  ProgressLine progress_;
 };
 
 int train_on_rank(World& world, const TrainArguments& arguments, SharedCorpus& shared) {
