@@ -16,7 +16,6 @@
 #include "models/yaml_io.h"
 #include "planner/layout_search.h"
 #include "tools/console.h"
-#include "tools/output_file.h"
 #include "tools/plan_table.h"
 #include "tools/verbs/verbs.h"
 
@@ -108,7 +107,7 @@ std::string result_text(const PlanResult& result) {
 
 int run_plan(const PlanArguments& arguments) {
   const Cluster cluster = load_cluster(arguments.cluster);
-  if (arguments.out) check_writable(*arguments.out);
+  if (arguments.out) require_writable(*arguments.out);
   const PlanResult result = search_plans(search_request(arguments, cluster), cluster);
   const bool found = result.status == PlanStatus::kFound;
   if (found && arguments.out) write_plans(*arguments.out, result.plans);
