@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "executor/checkpoint.h"
 #include "models/error.h"
 #include "planner/schedule.h"
 
@@ -101,11 +102,16 @@ class Trainer {
         options_(options),
         graph_(build_step_graph(job.plan.step, job.plan.schedule)),
         model_(job.plan.step, world, options.seed, options.optimizer, options.sources),
-        executor_(graph_, issue_order(graph_, job.prediction.timeline), world.device(), model_),
-        num_warmup_(num_warmup_steps(options.steps)) {}
+        executor_(graph_, issue_order(graph_, job.prediction.timeline), world.device(), model_) {
+    if (!options.resume_from.empty()) resume();
+    num_warmup_ = num_warmup_steps(options.steps - model_.step());
+  }
 
   void run() {
-    while (model_.step() < options_.steps) run_step();
+    while (model_.step() < options_.steps) {
+      run_step();
+      if (is_checkpoint_due()) save_checkpoint(world_, job_.plan.step, model_, options_.seed, options_.checkpoint);
+    }
   }
 
   [[nodiscard]] TrainSummary summary();
@@ -117,8 +123,10 @@ class Trainer {
     Timeline timeline;
   };
 
+  void resume();
   void run_step();
   void prepare_batch();
+  [[nodiscard]] bool is_checkpoint_due() const;
   [[nodiscard]] StepRecord make_record(std::int64_t step, Seconds time_here);
   void keep(const StepRecord& record, Timeline timeline);
   [[nodiscard]] TracedStep traced_step();
@@ -129,12 +137,23 @@ class Trainer {
   TaskGraph graph_;
   Transformer<float> model_;
   GraphExecutor executor_;
-  std::int64_t num_warmup_;
+  std::int64_t num_warmup_ = 0;
 
   std::vector<StepRecord> records_;
   std::deque<RecentStep> recent_;
   UseSum use_;
 };
+
+void Trainer::resume() {
+  run_on_all(world_, [&] { require_resumable(options_.resume_from, job_.plan.step, options_.steps); });
+  load_checkpoint(world_, job_.plan.step, model_, options_.resume_from);
+}
+
+bool Trainer::is_checkpoint_due() const {
+  if (options_.checkpoint.empty()) return false;
+  const bool is_interval = options_.checkpoint_every > 0 && model_.step() % options_.checkpoint_every == 0;
+  return is_interval || model_.step() == options_.steps;
+}
 
 void Trainer::run_step() {
   const std::int64_t step = model_.step() + 1;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <vector>
 
@@ -35,6 +36,9 @@ struct TrainOptions {
   int traced_steps = 9;          // last steps from which the traced one is chosen
   SourcePartition sources;       // other than {1, 1} only in tests
   StepCallback on_step;
+  std::filesystem::path checkpoint;      // where to save; empty: nowhere
+  std::int64_t checkpoint_every = 0;     // steps between saves; 0: after the last step only
+  std::filesystem::path resume_from;     // checkpoint to go on from; empty: start anew
 };
 
 // What a run is made of. References must outlive the call.
@@ -77,8 +81,8 @@ struct TrainSummary {
 };
 
 // Collective over `world`; every rank returns the same summary.
-// Throws ConfigError when the plan is for another number of ranks, when the corpus does not suit it, or
-// when the loss stops being a finite number.
+// Throws ConfigError when the plan is for another number of ranks, when the corpus does not suit it, when
+// the loss stops being a finite number, or for a checkpoint (executor/checkpoint.h).
 [[nodiscard]] TrainSummary train(World& world, const TrainJob& job, const TrainOptions& options);
 
 // Throws ConfigError unless the plan is for `num_ranks` ranks.

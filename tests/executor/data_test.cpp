@@ -3,13 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <set>
 #include <string>
 
 #include "models/error.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sextant {
 namespace {
@@ -17,34 +18,16 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-// A folder of its own for every test, removed afterwards.
-class CorpusFiles : public ::testing::Test {
- protected:
-  CorpusFiles() {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::path(::testing::TempDir()) / (std::string("sextant_data_test_") + info->name());
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~CorpusFiles() override { fs::remove_all(folder_); }
+std::string text_of(const Corpus& corpus) { return {corpus.bytes.begin(), corpus.bytes.end()}; }
 
-  fs::path write(const std::string& name, const std::string& text) const {
-    fs::create_directories((folder_ / name).parent_path());
-    std::ofstream(folder_ / name, std::ios::binary) << text;
-    return folder_ / name;
+std::string error_of(const fs::path& path) {
+  try {
+    static_cast<void>(load_corpus(path));
+  } catch (const ConfigError& error) {
+    return error.what();
   }
-  static std::string text_of(const Corpus& corpus) { return {corpus.bytes.begin(), corpus.bytes.end()}; }
-  static std::string error_of(const fs::path& path) {
-    try {
-      static_cast<void>(load_corpus(path));
-    } catch (const ConfigError& error) {
-      return error.what();
-    }
-    return "no error";
-  }
-
-  fs::path folder_;
-};
+  return "no error";
+}
 
 StepShape step_shape(int dp, std::int64_t micro_batch, int num_micro_batches, std::int64_t sequence) {
   return {.network = {},
@@ -60,47 +43,54 @@ Corpus counting_corpus(std::size_t num_bytes) {
   return corpus;
 }
 
-TEST_F(CorpusFiles, OneFileIsReadAsItIs) {
-  const Corpus corpus = load_corpus(write("a.txt", "to be\nor not"));
+TEST(LoadCorpus, OneFileIsReadAsItIs) {
+  const TemporaryFolder temporary;
+  const Corpus corpus = load_corpus(temporary.write("a.txt", "to be\nor not"));
   EXPECT_EQ(text_of(corpus), "to be\nor not");
   EXPECT_EQ(corpus.num_files, 1);
 }
 
-TEST_F(CorpusFiles, AFolderIsReadInOrderOfPathWithNewlinesBetween) {
-  write("b", "second");
-  write("a/z", "first");
-  write("c", "third\n");
-  const Corpus corpus = load_corpus(folder_);
+TEST(LoadCorpus, AFolderIsReadInOrderOfPathWithNewlinesBetween) {
+  const TemporaryFolder temporary;
+  temporary.write("b", "second");
+  temporary.write("a/z", "first");
+  temporary.write("c", "third\n");
+  const Corpus corpus = load_corpus(temporary.path());
   EXPECT_EQ(text_of(corpus), "first\nsecond\nthird\n\n");
   EXPECT_EQ(corpus.num_files, 3);
 }
 
-TEST_F(CorpusFiles, BinaryAndEmptyFilesOfAFolderAreLeftOut) {
-  write("fortunes", "wisdom");
-  write("fortunes.dat", std::string("\0\0\0\2", 4));
-  write("nothing", "");
-  EXPECT_EQ(text_of(load_corpus(folder_)), "wisdom\n");
+TEST(LoadCorpus, BinaryAndEmptyFilesOfAFolderAreLeftOut) {
+  const TemporaryFolder temporary;
+  temporary.write("fortunes", "wisdom");
+  temporary.write("fortunes.dat", std::string("\0\0\0\2", 4));
+  temporary.write("nothing", "");
+  EXPECT_EQ(text_of(load_corpus(temporary.path())), "wisdom\n");
 }
 
-TEST_F(CorpusFiles, ALinkToAFileOfTheFolderIsNotASecondText) {
-  write("fortunes", "wisdom");
-  fs::create_symlink("fortunes", folder_ / "aaa.u8");
-  fs::create_symlink("missing", folder_ / "dangling");
-  EXPECT_EQ(text_of(load_corpus(folder_)), "wisdom\n");
+TEST(LoadCorpus, ALinkToAFileOfTheFolderIsNotASecondText) {
+  const TemporaryFolder temporary;
+  temporary.write("fortunes", "wisdom");
+  fs::create_symlink("fortunes", temporary / "aaa.u8");
+  fs::create_symlink("missing", temporary / "dangling");
+  EXPECT_EQ(text_of(load_corpus(temporary.path())), "wisdom\n");
 }
 
-TEST_F(CorpusFiles, AMissingPathIsNamed) {
-  EXPECT_EQ(error_of(folder_ / "nowhere"), (folder_ / "nowhere").string() + ": no such file or folder");
+TEST(LoadCorpus, AMissingPathIsNamed) {
+  const TemporaryFolder temporary;
+  EXPECT_EQ(error_of(temporary / "nowhere"), (temporary / "nowhere").string() + ": no such file or folder");
 }
 
-TEST_F(CorpusFiles, FilesThatAreNoTextAreRefused) {
-  EXPECT_THAT(error_of(write("empty", "")), HasSubstr("the file is empty"));
-  EXPECT_THAT(error_of(write("binary", std::string("a\0b", 3))), HasSubstr("not a text file"));
+TEST(LoadCorpus, FilesThatAreNoTextAreRefused) {
+  const TemporaryFolder temporary;
+  EXPECT_THAT(error_of(temporary.write("empty", "")), HasSubstr("the file is empty"));
+  EXPECT_THAT(error_of(temporary.write("binary", std::string("a\0b", 3))), HasSubstr("not a text file"));
 }
 
-TEST_F(CorpusFiles, AFolderWithoutTextIsRefused) {
-  write("index.dat", std::string(8, '\0'));
-  EXPECT_THAT(error_of(folder_), HasSubstr("no text file below this folder"));
+TEST(LoadCorpus, AFolderWithoutTextIsRefused) {
+  const TemporaryFolder temporary;
+  temporary.write("index.dat", std::string(8, '\0'));
+  EXPECT_THAT(error_of(temporary.path()), HasSubstr("no text file below this folder"));
 }
 
 TEST(CheckCorpus, OneSampleMustFit) {
