@@ -48,6 +48,9 @@ std::optional<Scale> find(std::span<const NamedScale> scales, std::string_view n
 }
 
 std::optional<Scale> time_scale(std::string_view unit) { return find(kTimeUnits, unit); }
+std::optional<Scale> second_scale(std::string_view unit) {  // rates are per second, nothing else
+  return unit == "s" ? std::optional<Scale>(Scale{}) : std::nullopt;
+}
 
 std::optional<Scale> data_scale(std::string_view unit) {
   for (const NamedScale& base : {NamedScale{"bit", {1.0, 8.0}}, NamedScale{"b", {1.0, 8.0}}, NamedScale{"B", {}}}) {
@@ -91,9 +94,9 @@ constexpr Kind kBytesKind{"an amount of data such as \"64 KiB\"", kDataUnits, da
 constexpr Kind kFlopsKind{"an amount of work such as \"3 GFLOP\"", "FLOP with k, M, G, T, P", flop_scale};
 constexpr Kind kBandwidthKind{"a bandwidth such as \"25 GB/s\"",
                               "data per second: B/s or bit/s (b/s) with k, M, G, T, P or Ki, Mi, Gi, Ti, Pi",
-                              quotient_scale<data_scale, time_scale>};
+                              quotient_scale<data_scale, second_scale>};
 constexpr Kind kRateKind{"a compute rate such as \"989 TFLOP/s\"", "FLOP/s with k, M, G, T, P",
-                         quotient_scale<flop_scale, time_scale>};
+                         quotient_scale<flop_scale, second_scale>};
 constexpr Kind kBetaKind{"a time per amount of data such as \"0.1 ns/B\"", "s, ms, us, ns per B, kB, MB, GB, KiB, ...",
                          quotient_scale<time_scale, data_scale>};
 constexpr Kind kGammaKind{"a time per amount of work such as \"2 s/TFLOP\"", "s, ms, us, ns per FLOP, GFLOP, TFLOP, ...",
