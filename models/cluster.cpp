@@ -29,16 +29,12 @@ constexpr ShapeField shape_field(const char* name) {
           .max = std::numeric_limits<int>::max()};
 }
 
-constexpr std::array kShapeFields{shape_field<&KernelShape::model_dim>("model_dim"),
-                                  shape_field<&KernelShape::hidden_dim>("hidden_dim"),
-                                  shape_field<&KernelShape::experts>("experts"),
-                                  shape_field<&KernelShape::top_k>("top_k"),
-                                  shape_field<&KernelShape::gated>("gated"),
-                                  shape_field<&KernelShape::sequence>("sequence"),
-                                  shape_field<&KernelShape::heads>("heads"),
-                                  shape_field<&KernelShape::kv_heads>("kv_heads"),
-                                  shape_field<&KernelShape::head_dim>("head_dim"),
-                                  shape_field<&KernelShape::vocabulary>("vocabulary")};
+constexpr std::array kShapeFields{
+    shape_field<&KernelShape::model_dim>("model_dim"), shape_field<&KernelShape::hidden_dim>("hidden_dim"),
+    shape_field<&KernelShape::experts>("experts"),     shape_field<&KernelShape::top_k>("top_k"),
+    shape_field<&KernelShape::gated>("gated"),         shape_field<&KernelShape::sequence>("sequence"),
+    shape_field<&KernelShape::heads>("heads"),         shape_field<&KernelShape::kv_heads>("kv_heads"),
+    shape_field<&KernelShape::head_dim>("head_dim"),   shape_field<&KernelShape::vocabulary>("vocabulary")};
 
 // ---- reading ----
 
@@ -342,7 +338,9 @@ Cluster parse_cluster(const ConfigNode& node) {
   return cluster;
 }
 
-Cluster load_cluster(const std::filesystem::path& path) { return parse_cluster(ConfigNode::load_file(path)); }
+Cluster load_cluster(const std::filesystem::path& path) {
+  return parse_cluster(ConfigNode::load_file(path));
+}
 
 std::string cluster_to_yaml(const Cluster& cluster) {
   YamlWriter writer;

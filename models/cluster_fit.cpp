@@ -51,12 +51,9 @@ void fit_cluster(Cluster& cluster) {
       const std::vector<TimedCounts> points = timed_counts(cluster, op, pass);
       if (points.empty()) continue;
       const RooflineFit fit = fit_roofline(points);
-      replace_fit(cluster.kernel_fits, {.op = op,
-                                        .pass = pass,
-                                        .alpha = fit.alpha,
-                                        .gamma = fit.gamma,
-                                        .beta = fit.beta,
-                                        .residual = fit.residual});
+      replace_fit(
+          cluster.kernel_fits,
+          {.op = op, .pass = pass, .alpha = fit.alpha, .gamma = fit.gamma, .beta = fit.beta, .residual = fit.residual});
     }
   }
 }

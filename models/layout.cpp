@@ -1,9 +1,9 @@
 #include "models/layout.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
+
+#include <fmt/format.h>
 
 #include "models/error.h"
 
@@ -40,9 +40,9 @@ void require_positive(const ParallelDegrees& d, const Topology& t) {
   const struct {
     const char* name;
     int value;
-  } entries[] = {{"pp", d.pp},   {"dp", d.dp},   {"cp", d.cp},       {"tp", d.tp},
-                 {"edp", d.edp}, {"ep", d.ep},   {"esp", d.esp},     {"nodes", t.nodes},
-                 {"devices_per_node", t.devices_per_node}};
+  } entries[] = {{"pp", d.pp},   {"dp", d.dp},       {"cp", d.cp},
+                 {"tp", d.tp},   {"edp", d.edp},     {"ep", d.ep},
+                 {"esp", d.esp}, {"nodes", t.nodes}, {"devices_per_node", t.devices_per_node}};
   for (const auto& entry : entries) {
     if (entry.value < 1) throw ConfigError(fmt::format("{} is {}; allowed: 1 or more", entry.name, entry.value));
   }
@@ -63,16 +63,16 @@ void require_world_size(const ParallelDegrees& d, const Topology& t) {
                                   t.devices_per_node));
   }
   if (product({d.pp, d.dp, d.cp, d.tp}) != world_size) {
-    throw ConfigError(fmt::format("pp {} x dp {} x cp {} x tp {} = {}, but there are nodes {} x devices_per_node {} = "
-                                  "{} ranks",
-                                  d.pp, d.dp, d.cp, d.tp, product({d.pp, d.dp, d.cp, d.tp}), t.nodes,
-                                  t.devices_per_node, world_size));
+    throw ConfigError(fmt::format(
+        "pp {} x dp {} x cp {} x tp {} = {}, but there are nodes {} x devices_per_node {} = "
+        "{} ranks",
+        d.pp, d.dp, d.cp, d.tp, product({d.pp, d.dp, d.cp, d.tp}), t.nodes, t.devices_per_node, world_size));
   }
   if (product({d.pp, d.edp, d.ep, d.esp}) != world_size) {
-    throw ConfigError(fmt::format("pp {} x edp {} x ep {} x esp {} = {}, but there are nodes {} x devices_per_node {} = "
-                                  "{} ranks",
-                                  d.pp, d.edp, d.ep, d.esp, product({d.pp, d.edp, d.ep, d.esp}), t.nodes,
-                                  t.devices_per_node, world_size));
+    throw ConfigError(fmt::format(
+        "pp {} x edp {} x ep {} x esp {} = {}, but there are nodes {} x devices_per_node {} = "
+        "{} ranks",
+        d.pp, d.edp, d.ep, d.esp, product({d.pp, d.edp, d.ep, d.esp}), t.nodes, t.devices_per_node, world_size));
   }
 }
 
@@ -111,7 +111,9 @@ ParallelLayout::ParallelLayout(const ParallelDegrees& degrees, const Topology& t
   require_world_size(degrees, topology);
 }
 
-int ParallelLayout::group_size(GroupKind kind) const { return axis_of(kind, degrees_).size; }
+int ParallelLayout::group_size(GroupKind kind) const {
+  return axis_of(kind, degrees_).size;
+}
 
 int ParallelLayout::index_in_group(GroupKind kind, int rank) const {
   SEXTANT_CHECK(rank >= 0 && rank < world_size(), "rank {} of {}", rank, world_size());

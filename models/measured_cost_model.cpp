@@ -11,8 +11,8 @@
 namespace sextant {
 namespace {
 
-constexpr CostEstimate kFree{.time = Seconds(0.0), .low = Seconds(0.0), .high = Seconds(0.0),
-                             .source = CostSource::kMeasured};
+constexpr CostEstimate kFree{
+    .time = Seconds(0.0), .low = Seconds(0.0), .high = Seconds(0.0), .source = CostSource::kMeasured};
 
 // Time with the interval of a fit whose residuals stay within `relative` for nine points of ten.
 CostEstimate fitted(Seconds time, double relative) {
@@ -33,6 +33,7 @@ struct PricedSeries {
 };
 
 PricedSeries priced(const CollectiveSeries& series) {
+  SEXTANT_CHECK(!series.points.empty() || series.line, "a series of {} without points and line", to_text(series.op));
   std::vector<MeasuredCurve::Point> points;
   for (const CollectivePoint& point : series.points) {
     points.push_back({.size = point.buffer.value(), .time = point.time});
@@ -52,7 +53,9 @@ MeasuredCurve curve_of(const KernelSeries& series) {
 
 // Share of its buffer that a rank exchanges with the n - 1 others; the same for the four collectives
 // up to a constant (a ring all-reduce passes it twice).
-double ring_factor(int num_ranks) { return (num_ranks - 1.0) / num_ranks; }
+double ring_factor(int num_ranks) {
+  return (num_ranks - 1.0) / num_ranks;
+}
 
 // How far two group shapes are apart: doublings of ranks plus doublings of nodes.
 double distance(const GroupShape& a, const GroupShape& b) {
