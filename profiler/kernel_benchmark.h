@@ -1,0 +1,37 @@
+// Times of the kernels of a network, run through the transformer that trains it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "executor/runtime/runtime.h"
+#include "models/cluster.h"
+#include "models/network.h"
+#include "planner/task_graph.h"
+#include "profiler/repeat.h"
+
+namespace sextant {
+
+struct KernelBenchmarkOptions {
+  std::vector<Network> networks;
+  std::int64_t sequence = 128;
+  std::vector<std::int64_t> micro_batches;  // ascending
+  std::vector<int> degrees;                 // chunk counts at which experts are timed
+  RepeatOptions repeat;
+};
+
+// One transformer to build and the tasks to time on it: tasks of its step graph, one per distinct work.
+struct KernelCase {
+  StepShape step;
+  std::vector<Task> tasks;
+};
+// Cases that cover every layout of `topology`'s ranks: attention and routing by tp and micro-batch,
+// experts by (ep, esp) and degree; no kernel twice. What does not divide is left out.
+[[nodiscard]] std::vector<KernelCase> kernel_cases(const Topology& topology, const KernelBenchmarkOptions& options);
+
+// Collective over `world`. Series by ascending rows; `on_measurement` is called before each one.
+[[nodiscard]] std::vector<KernelSeries> measure_kernels(World& world, const KernelBenchmarkOptions& options,
+                                                        const std::function<void(const std::string&)>& on_measurement);
+
+}  // namespace sextant
