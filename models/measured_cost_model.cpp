@@ -33,6 +33,7 @@ struct PricedSeries {
 };
 
 PricedSeries priced(const CollectiveSeries& series) {
+  SEXTANT_CHECK(!series.points.empty() || series.line, "a series of {} without points and line", to_text(series.op));
   std::vector<MeasuredCurve::Point> points;
   for (const CollectivePoint& point : series.points) {
     points.push_back({.size = point.buffer.value(), .time = point.time});
