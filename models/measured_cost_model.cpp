@@ -77,7 +77,7 @@ class MeasuredCostModel : public CostModel {
     for (const KernelSeries& series : cluster.kernels) {
       kernels_.emplace(std::tuple(series.op, series.pass, series.shape), curve_of(series));
     }
-    for (const KernelFit& fit : cluster.kernel_fits) fits_.emplace(std::pair(fit.op, fit.pass), fit);
+    for (const KernelFit& fit : cluster.kernel_fits) fits_.emplace(std::tuple(fit.op, fit.pass, fit.gated), fit);
   }
 
   [[nodiscard]] CostEstimate kernel(const KernelWork& work) const override {
@@ -87,7 +87,8 @@ class MeasuredCostModel : public CostModel {
     const auto series = kernels_.find({work.op, work.pass, key});
     if (series != kernels_.end()) return series->second.at(static_cast<double>(work.shape.rows));
     const KernelCounts counts = count(work, element_bytes_);
-    const auto fit = fits_.find({work.op, work.pass});
+    auto fit = fits_.find({work.op, work.pass, work.shape.gated});
+    if (fit == fits_.end()) fit = fits_.find({work.op, work.pass, std::nullopt});
     if (fit == fits_.end()) return roofline(work, counts);
     const KernelFit& f = fit->second;
     return fitted(f.alpha + f.gamma * counts.flops + f.beta * counts.bytes, f.residual.p90);
@@ -152,7 +153,7 @@ class MeasuredCostModel : public CostModel {
   Seconds launch_latency_;
   CollectiveMap collectives_;
   std::map<std::tuple<Operator, Pass, KernelShape>, MeasuredCurve> kernels_;
-  std::map<std::pair<Operator, Pass>, KernelFit> fits_;
+  std::map<std::tuple<Operator, Pass, std::optional<int>>, KernelFit> fits_;  // by operator, pass and gate
 };
 
 }  // namespace
