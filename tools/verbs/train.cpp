@@ -206,9 +206,9 @@ void add_train_verb(CLI::App& app, RunVerb& run) {
                    "Steps between checkpoints; 0: after the last step only")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  verb->add_flag("--resume", arguments->resume,
-                 "Go on from the checkpoint in the run folder up to step --steps, with any layout");
-  verb->add_flag("--force", arguments->force, "Replace a finished run in the run folder");
+  auto* resume = verb->add_flag("--resume", arguments->resume,
+                                "Go on from the checkpoint in the run folder up to step --steps, with any layout");
+  verb->add_flag("--force", arguments->force, "Replace a finished run in the run folder")->excludes(resume);
   verb->add_flag("--json", arguments->json, "Print the summary as one JSON object on stdout");
   verb->callback([arguments, &run] { run = [arguments] { return run_train(*arguments); }; });
 }
