@@ -13,6 +13,7 @@ struct FitResidual {
   double p90 = 0.0;
   double max = 0.0;
   double r_squared = 0.0;
+  bool operator==(const FitResidual&) const = default;
 };
 
 // T(n) = alpha + n * beta (FSMoE section 4.1; spec 3.1).
@@ -21,6 +22,7 @@ struct AlphaBeta {
   SecondsPerByte beta;
   FitResidual residual;
   [[nodiscard]] Seconds at(Bytes amount) const { return alpha + beta * amount; }
+  bool operator==(const AlphaBeta&) const = default;
 };
 
 struct TimedAmount {

@@ -44,7 +44,10 @@ struct Network {
 
 // Reads schema sextant/network@1; keys are exact. Throws ConfigError with path:line:column.
 [[nodiscard]] Network load_network(const std::filesystem::path& path);
+// A network inside another file (a plan, an experiment): the same keys, the schema line optional.
 [[nodiscard]] Network parse_network(const ConfigNode& node);
+// Writes the entries of a network, without schema line, into the map that `writer` is in.
+void write_network(YamlWriter& writer, const Network& network);
 // The canonical YAML text of a network; load(save(n)) == n. Its hash identifies it in a plan.
 [[nodiscard]] std::string network_to_yaml(const Network& network);
 // The same as a nested map `key` of another file; parse_network reads either.

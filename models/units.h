@@ -65,7 +65,8 @@ using SecondsPerByte = Quantity<1, -1, 0>;
 using SecondsPerFlop = Quantity<1, 0, -1>;
 
 // Text with a mandatory unit, as YAML and the command line carry it: "2.3 us", "50 GB/s", "80 GiB",
-// "989 TFLOP/s". k M G T P are 10^3n, Ki Mi Gi Ti Pi are 2^10n; b is a bit, B a byte ("4 Gbit/s" too).
+// "989 TFLOP/s", "0.1 ns/B", "2 s/TFLOP". k M G T P are 10^3n, Ki Mi Gi Ti Pi are 2^10n; b is a bit,
+// B a byte ("4 Gbit/s" too).
 // Throws ConfigError naming the text, what was expected and what is allowed: a bare number, an
 // unknown unit, a negative or non-finite value are errors. The caller adds file:line:column.
 [[nodiscard]] Seconds parse_seconds(std::string_view text);
@@ -73,6 +74,8 @@ using SecondsPerFlop = Quantity<1, 0, -1>;
 [[nodiscard]] Flops parse_flops(std::string_view text);
 [[nodiscard]] BytesPerSecond parse_bytes_per_second(std::string_view text);
 [[nodiscard]] FlopsPerSecond parse_flops_per_second(std::string_view text);
+[[nodiscard]] SecondsPerByte parse_seconds_per_byte(std::string_view text);
+[[nodiscard]] SecondsPerFlop parse_seconds_per_flop(std::string_view text);
 
 // Text for people: times in ns/us/ms/s, payloads in B/KiB/MiB/GiB, bandwidth in decimal GB/s,
 // rates in GFLOP/s or TFLOP/s; three or four significant digits.
@@ -86,5 +89,7 @@ using SecondsPerFlop = Quantity<1, 0, -1>;
 [[nodiscard]] std::string to_exact_text(Bytes amount);
 [[nodiscard]] std::string to_exact_text(BytesPerSecond bandwidth);
 [[nodiscard]] std::string to_exact_text(FlopsPerSecond rate);
+[[nodiscard]] std::string to_exact_text(SecondsPerByte beta);
+[[nodiscard]] std::string to_exact_text(SecondsPerFlop gamma);
 
 }  // namespace sextant

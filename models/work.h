@@ -84,14 +84,15 @@ struct StepShape {
   int element_bytes = 4;
 
   [[nodiscard]] std::int64_t global_batch() const { return micro_batch * num_micro_batches * layout.degrees().dp; }
-  // Tokens that one rank holds between layers: micro_batch * sequence / tp.
+  // Tokens that one rank holds between layers: micro_batch * sequence / (cp * tp).
   [[nodiscard]] std::int64_t tokens_per_rank() const;
   // Rows of one expert that one rank sends: expert_capacity(network, tokens_per_rank()).
   [[nodiscard]] std::int64_t capacity() const;
   [[nodiscard]] int local_experts() const { return network.num_experts / layout.degrees().ep; }
 };
-// Throws ConfigError unless: tp divides heads, kv_heads and the sequence; ep divides num_experts;
-// esp divides expert_hidden_dim; micro_batch, num_micro_batches and sequence are positive.
+// Throws ConfigError unless: tp divides heads and kv_heads; cp * tp the sequence; ep num_experts; esp
+// expert_hidden_dim; pp layers; micro_batch, num_micro_batches and sequence are positive and below 2^20,
+// 2^20 and 2^24 (so that no count here overflows).
 // (pp and cp other than 1 are accepted here: the executor says what it can run.)
 void validate(const StepShape& step);
 
@@ -117,9 +118,10 @@ void validate(const StepShape& step);
 // Gradient elements on ONE rank. A unit is what becomes ready at one point of the backward:
 // the head (unit 0), layer L-1 (unit 1), ..., layer 0 (unit L), the embedding (unit L+1).
 // `group` is the group that reduces them: kDp (attention weights; with tp == 1 also norms, gate, head
-// and embedding), kStage (norms, gate, head and embedding when tp > 1), kEdp (experts).
+// and embedding), kStage (norms, gate, head and embedding when tp > 1), kEdp (experts). 0 for the others.
+// L = layers / pp; every stage counts as holding both head and embedding (exact for pp == 1).
 [[nodiscard]] std::int64_t gradient_elements(const StepShape& step, GroupKind group, int unit);
-[[nodiscard]] int num_gradient_units(const StepShape& step);  // layers + 2
+[[nodiscard]] int num_gradient_units(const StepShape& step);  // L + 2
 // Parameters that one rank holds, all groups.
 [[nodiscard]] std::int64_t local_parameters(const StepShape& step);
 

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "models/units.h"
@@ -20,6 +21,8 @@ namespace sextant {
 class ConfigNode {
  public:
   // Throws ConfigError when the file cannot be read or is not YAML.
+  // Refused besides: files above 64 MiB, more than one document, nesting deeper than 64, anchors and
+  // aliases (a few lines of them can stand for billions of nodes), explicit tags.
   [[nodiscard]] static ConfigNode load_file(const std::filesystem::path& path);
   // `origin` stands for the path in messages.
   [[nodiscard]] static ConfigNode parse(std::string_view text, std::string origin);
@@ -48,6 +51,8 @@ class ConfigNode {
   [[nodiscard]] Bytes as_bytes() const;
   [[nodiscard]] BytesPerSecond as_bytes_per_second() const;
   [[nodiscard]] FlopsPerSecond as_flops_per_second() const;
+  [[nodiscard]] SecondsPerByte as_seconds_per_byte() const;
+  [[nodiscard]] SecondsPerFlop as_seconds_per_flop() const;
 
   // Throws ConfigError "path:line:column: message" at this node.
   [[noreturn]] void fail(std::string_view message) const;
