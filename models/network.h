@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace sextant {
@@ -50,8 +49,6 @@ struct Network {
 void write_network(YamlWriter& writer, const Network& network);
 // The canonical YAML text of a network; load(save(n)) == n. Its hash identifies it in a plan.
 [[nodiscard]] std::string network_to_yaml(const Network& network);
-// The same as a nested map `key` of another file; parse_network reads either.
-void write_network(YamlWriter& yaml, std::string_view key, const Network& network);
 
 // Parameters of the parts, in elements, of the whole network (no sharding).
 [[nodiscard]] std::int64_t attention_parameters(const Network& network);       // one layer: Wq Wk Wv Wo

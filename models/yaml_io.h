@@ -95,6 +95,8 @@ class YamlWriter {
 // Writes `text` to a temporary file beside `path` and renames it, so that no partial file ever has
 // the final name. Throws ConfigError naming the path and the system's reason.
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
+// Throws ConfigError unless write_file_atomically(path) could write now: checked before long work.
+void require_writable(const std::filesystem::path& path);
 // FNV-1a 64 of the bytes, 16 hex digits: identifies a network or cluster in a plan.
 [[nodiscard]] std::string content_hash(std::string_view text);
 

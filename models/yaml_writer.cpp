@@ -249,12 +249,34 @@ int write_all(int descriptor, std::string_view text) {
 
 }  // namespace
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
+namespace {
+
+// A new, empty file beside the one that is to be written.
+struct TemporaryFile {
+  std::filesystem::path path;
+  int descriptor = -1;
+};
+
+TemporaryFile create_beside(const std::filesystem::path& path) {
   static std::atomic<int> counter{0};
-  std::filesystem::path temporary = path;
-  temporary += fmt::format(".partial.{}.{}", ::getpid(), counter++);
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (descriptor < 0) fail_write(path, errno);
+  if (std::filesystem::is_directory(path)) fail_write(path, EISDIR);
+  TemporaryFile file{path};
+  file.path += fmt::format(".partial.{}.{}", ::getpid(), counter++);
+  file.descriptor = ::open(file.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (file.descriptor < 0) fail_write(path, errno);
+  return file;
+}
+
+}  // namespace
+
+void require_writable(const std::filesystem::path& path) {
+  const TemporaryFile file = create_beside(path);
+  ::close(file.descriptor);
+  ::unlink(file.path.c_str());
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
+  const auto [temporary, descriptor] = create_beside(path);
   int error_number = write_all(descriptor, text);
   if (::close(descriptor) != 0 && error_number == 0) error_number = errno;
   if (error_number == 0 && std::rename(temporary.c_str(), path.c_str()) != 0) error_number = errno;

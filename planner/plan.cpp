@@ -172,8 +172,9 @@ std::string plan_to_yaml(const Plan& plan) {
       .end();
   write_schedule(yaml, plan.schedule);
   write_prediction(yaml, plan.prediction);
-  write_network(yaml, "network", plan.step.network);
-  yaml.end();
+  yaml.begin_map("network");
+  write_network(yaml, plan.step.network);
+  yaml.end().end();
   return yaml.text();
 }
 

@@ -1,0 +1,135 @@
+#include "profiler/kernel_benchmark.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "executor/graph_executor.h"
+#include "executor/transformer.h"
+#include "models/error.h"
+#include "planner/schedule.h"
+
+namespace sextant {
+namespace {
+
+using SeriesKey = std::tuple<Operator, Pass, KernelShape>;
+
+SeriesKey key_of(const KernelWork& work) {
+  KernelShape shape = work.shape;
+  shape.rows = 0;
+  return {work.op, work.pass, shape};
+}
+
+bool is_valid(const StepShape& step) {
+  try {
+    validate(step);
+    return true;
+  } catch (const ConfigError&) {
+    return false;
+  }
+}
+
+std::vector<int> divisors(int number) {
+  std::vector<int> result;
+  for (int d = 1; d <= number; ++d) {
+    if (number % d == 0) result.push_back(d);
+  }
+  return result;
+}
+
+Schedule uniform_schedule(const StepShape& step, int degree) {
+  return {Policy::kSequential, std::vector<LayerDegrees>(static_cast<std::size_t>(step.network.layers), {degree, degree}),
+          whole_unit_slices(step, Policy::kSequential)};
+}
+
+// Fills every buffer with what a real step leaves there, so that kernels meet numbers of the usual size.
+void run_one_step(World& world, Transformer<float>& transformer, const StepShape& step) {
+  const auto tokens = static_cast<std::size_t>(step.num_micro_batches * step.micro_batch * step.sequence);
+  std::vector<std::int32_t> inputs(tokens), targets(tokens);
+  for (std::size_t i = 0; i < tokens; ++i) {
+    inputs[i] = static_cast<std::int32_t>((i * 7919) % static_cast<std::size_t>(step.network.vocabulary));
+    targets[i] = static_cast<std::int32_t>((i * 104729) % static_cast<std::size_t>(step.network.vocabulary));
+  }
+  transformer.set_batch(inputs, targets);
+  const TaskGraph graph = build_step_graph(step, uniform_schedule(step, 1));
+  static_cast<void>(GraphExecutor(graph, topological_order(graph), world.device(), transformer).run());
+}
+
+// The series being filled, by kernel; rows map to the points.
+using SeriesMap = std::map<SeriesKey, std::map<std::int64_t, MeasuredPoint>>;
+
+std::vector<KernelSeries> to_series(const SeriesMap& map) {
+  std::vector<KernelSeries> result;
+  for (const auto& [key, points] : map) {
+    KernelSeries series{std::get<0>(key), std::get<1>(key), std::get<2>(key), {}};
+    for (const auto& [rows, time] : points) series.points.push_back({rows, time});
+    result.push_back(std::move(series));
+  }
+  return result;
+}
+
+}  // namespace
+
+std::vector<KernelCase> kernel_cases(const Topology& topology, const KernelBenchmarkOptions& options) {
+  std::vector<KernelCase> cases;
+  const int ranks = topology.num_ranks();
+  const auto add = [&](const Network& network, const ParallelDegrees& degrees, std::int64_t micro_batch, bool experts) {
+    const StepShape step{network, ParallelLayout(degrees, topology), micro_batch, 1, options.sequence, 4};
+    if (is_valid(step)) cases.push_back({step, experts});
+  };
+  for (Network network : options.networks) {
+    network.layers = 1;  // layers of one network are alike
+    for (const int tp : divisors(ranks)) {
+      for (const std::int64_t micro_batch : options.micro_batches) {
+        add(network, {.dp = ranks / tp, .tp = tp, .edp = ranks}, micro_batch, false);
+      }
+    }
+    for (const int ep : divisors(ranks)) {
+      for (const int esp : divisors(ranks / ep)) {
+        add(network, {.dp = ranks, .edp = ranks / ep / esp, .ep = ep, .esp = esp}, options.micro_batches.back(), true);
+      }
+    }
+  }
+  return cases;
+}
+
+std::vector<Task> tasks_to_time(const KernelCase& kernel_case, const std::vector<int>& degrees) {
+  std::vector<Task> tasks;
+  std::set<std::pair<SeriesKey, std::int64_t>> seen;
+  for (const int degree : degrees) {
+    if (degree > kernel_case.step.capacity()) continue;
+    const TaskGraph graph = build_step_graph(kernel_case.step, uniform_schedule(kernel_case.step, degree));
+    for (const Task& task : graph.tasks) {
+      const auto* work = std::get_if<KernelWork>(&task.work);
+      if (work == nullptr || (work->op == Operator::kExpert) != kernel_case.experts_only) continue;
+      if (seen.insert({key_of(*work), work->shape.rows}).second) tasks.push_back(task);
+    }
+  }
+  return tasks;
+}
+
+std::vector<KernelSeries> measure_kernels(World& world, const KernelBenchmarkOptions& options,
+                                          const std::function<void(const std::string&)>& on_measurement) {
+  SeriesMap series;
+  const auto stream = world.device().make_stream("profile");
+  for (const KernelCase& kernel_case : kernel_cases(world.topology(), options)) {
+    std::vector<Task> tasks = tasks_to_time(kernel_case, options.degrees);
+    std::erase_if(tasks, [&](const Task& task) {
+      const auto& work = std::get<KernelWork>(task.work);
+      return series[key_of(work)].contains(work.shape.rows);
+    });
+    if (tasks.empty()) continue;
+    Transformer<float> transformer(kernel_case.step, world, 1, {});
+    run_one_step(world, transformer, kernel_case.step);
+    for (const Task& task : tasks) {
+      const auto& work = std::get<KernelWork>(task.work);
+      on_measurement(fmt::format("{} {} {} rows", to_text(work.op), to_text(work.pass), work.shape.rows));
+      const TaskKernel kernel = transformer.bind(task);
+      series[key_of(work)][work.shape.rows] = measure(world, *stream, kernel, options.repeat);
+    }
+  }
+  return to_series(series);
+}
+
+}  // namespace sextant

@@ -1,0 +1,124 @@
+#include "profiler/profile.h"
+
+#include <algorithm>
+#include <ctime>
+
+#include "models/error.h"
+#include "profiler/collective_benchmark.h"
+#include "profiler/kernel_benchmark.h"
+#include "profiler/latency_benchmark.h"
+
+namespace sextant {
+namespace {
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char text[sizeof "2026-01-01T00:00:00Z"];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+RepeatOptions repeat_options(bool quick) {
+  return quick ? RepeatOptions{.repeats = 5, .block_time = Seconds(0.008), .max_calls = 100}
+               : RepeatOptions{.repeats = 15, .block_time = Seconds(0.025), .max_calls = 400};
+}
+
+CollectiveBenchmarkOptions collective_options(bool quick) {
+  CollectiveBenchmarkOptions options;
+  options.repeat = repeat_options(quick);
+  const double factor = quick ? 4.0 : 2.0;
+  for (double size = 1024.0; size <= 16.0 * 1024 * 1024; size *= factor) options.buffers.emplace_back(size);
+  return options;
+}
+
+KernelBenchmarkOptions kernel_options(const ProfileOptions& options) {
+  KernelBenchmarkOptions result;
+  result.networks = options.networks.empty() ? reference_networks() : options.networks;
+  result.sequence = options.sequence;
+  result.micro_batches = options.micro_batches.empty() ? std::vector<std::int64_t>{1, 2, 4, 8} : options.micro_batches;
+  std::sort(result.micro_batches.begin(), result.micro_batches.end());
+  result.degrees = options.quick ? std::vector<int>{1, 2, 4, 8} : std::vector<int>{1, 2, 3, 4, 6, 8, 12, 16};
+  result.repeat = repeat_options(options.quick);
+  return result;
+}
+
+// Best rate over the timed kernels: what this rank's processor gives real products.
+DeviceSpec device_spec(const std::vector<KernelSeries>& kernels, int element_bytes, Bytes memory) {
+  DeviceSpec spec{.peak = {}, .memory_bandwidth = {}, .memory = memory};
+  for (const KernelSeries& series : kernels) {
+    for (const KernelPoint& point : series.points) {
+      KernelWork work{series.op, series.pass, series.shape};
+      work.shape.rows = point.rows;
+      const KernelCounts counts = count(work, element_bytes);
+      spec.peak = std::max(spec.peak, counts.flops / point.time.median);
+      if (series.op == Operator::kOptimizer) {
+        spec.memory_bandwidth = std::max(spec.memory_bandwidth, counts.bytes / point.time.median);
+      }
+    }
+  }
+  return spec;
+}
+
+int count_measurements(World& world, const CollectiveBenchmarkOptions& collectives,
+                       const KernelBenchmarkOptions& kernels) {
+  int total = 1 + count_collective_measurements(world.topology(), collectives);
+  for (const KernelCase& kernel_case : kernel_cases(world.topology(), kernels)) {
+    total += static_cast<int>(tasks_to_time(kernel_case, kernels.degrees).size());
+  }
+  return total;
+}
+
+Network reference_network(std::int64_t model_dim, std::int64_t hidden_dim, ExpertKind kind) {
+  Network network;
+  network.name = fmt::format("reference_{}_{}_{}", model_dim, hidden_dim, to_text(kind));
+  network.layers = 1;
+  network.model_dim = model_dim;
+  network.heads = 8;
+  network.kv_heads = 8;
+  network.head_dim = model_dim / 8;
+  network.expert_kind = kind;
+  network.expert_hidden_dim = hidden_dim;
+  network.num_experts = 8;
+  network.top_k = 2;
+  network.capacity_factor = 1.0;
+  return network;
+}
+
+}  // namespace
+
+std::vector<Network> reference_networks() {
+  return {reference_network(128, 256, ExpertKind::kSwiglu), reference_network(256, 1024, ExpertKind::kGelu),
+          reference_network(512, 1024, ExpertKind::kSwiglu)};
+}
+
+Cluster profile(World& world, const ProfileOptions& options) {
+  const CollectiveBenchmarkOptions collectives = collective_options(options.quick);
+  const KernelBenchmarkOptions kernels = kernel_options(options);
+  ProfileProgress progress{0, count_measurements(world, collectives, kernels), {}};
+  const auto on_measurement = [&](const std::string& what) {
+    progress.what = what;
+    if (options.progress) options.progress(progress);
+    ++progress.done;
+  };
+  Cluster cluster;
+  cluster.name = options.name;
+  cluster.source = fmt::format("measured by sextant profile{}", options.quick ? " --quick" : "");
+  cluster.topology = world.topology();
+  cluster.backend = world.backend();
+  cluster.machine = world.device().description();
+  cluster.date = today();
+  on_measurement("launch latency");
+  cluster.launch_latency = measure_launch_latency(world, 100, options.quick ? 7 : 21);
+  cluster.collectives = measure_collectives(world, collectives, on_measurement);
+  cluster.kernels = measure_kernels(world, kernels, on_measurement);
+  cluster.device = device_spec(cluster.kernels, cluster.element_bytes, world.device().memory());
+  fit_cluster(cluster);
+  progress.done = progress.total;
+  progress.what = "done";
+  if (options.progress) options.progress(progress);
+  return cluster;
+}
+
+}  // namespace sextant

@@ -1,0 +1,18 @@
+// The verbs of the command line: each file beside this one registers one.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+
+namespace sextant {
+
+// What the verb that was named on the command line does; returns the exit code. Set while parsing and
+// called after it, so that a verb's errors are never mistaken for the parser's.
+using RunVerb = std::function<int()>;
+
+void add_plan_verb(CLI::App& app, RunVerb& run);
+void add_simulate_verb(CLI::App& app, RunVerb& run);
+void add_train_verb(CLI::App& app, RunVerb& run);
+
+}  // namespace sextant
