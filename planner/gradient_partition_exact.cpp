@@ -62,19 +62,11 @@ class Work {
     return alpha;
   }
 
-  // Most work that `room` seconds of link time hold: whole elements of a single group.
-  [[nodiscard]] double whole(double room_s) const {
-    if (room_s <= 0.0) return 0.0;
-    if (members_.size() > 1) return room_s;
-    const double element_s = group(members_.front()).cost.per_element().value();
-    return element_s > 0.0 ? std::floor(room_s / element_s * (1.0 + 1e-12)) * element_s : room_s;
-  }
-
   [[nodiscard]] double capacity_s(const SlotCost& part) const {
     double capacity = 0.0;
     for (const std::size_t g : members_) {
       const Seconds room = part.time - part.path[g] - group(g).cost.alpha();
-      capacity = std::max(capacity, whole(room.value()));
+      capacity = std::max(capacity, room.value());
     }
     return capacity;
   }
@@ -89,7 +81,7 @@ class Work {
 // The tail's time when `backlog_s` of work waits at layer 0's attention. Exact for one group.
 class TailBound {
  public:
-  TailBound(const PartitionProblem& problem, const Work& work) : tail_(problem.tail), work_(work) {
+  TailBound(const PartitionProblem& problem, const Work& work) : tail_(problem.tail) {
     const int slots = problem.num_slots();
     early_ = work.arriving_s(slots - 2);
     late_ = work.arriving_s(slots - 1);
@@ -123,8 +115,8 @@ class TailBound {
   [[nodiscard]] double hop() const { return tail_.launch_latency.value(); }
   [[nodiscard]] double attended() const { return tail_.attended.value(); }
   [[nodiscard]] double embedded() const { return tail_.embedded().value(); }
-  [[nodiscard]] double start() const { return behind_attention_ ? tail_.gathered.value() : -hop(); }
-  [[nodiscard]] double fitting() const { return work_.whole(attended() + hop() - start() - alpha_); }
+  [[nodiscard]] double start() const { return behind_attention_ ? tail_.gathered.value() : tail_.links_free.value(); }
+  [[nodiscard]] double fitting() const { return std::max(0.0, attended() + hop() - start() - alpha_); }
 
   // `beside` of the backlog is issued beside the attention, the rest at the earlier or the later tail.
   [[nodiscard]] double finish(double backlog, double beside) const {
@@ -148,7 +140,6 @@ class TailBound {
   }
 
   const TailCost& tail_;
-  const Work& work_;
   double early_ = 0.0;
   double late_ = 0.0;
   double alpha_ = 0.0;
@@ -311,8 +302,7 @@ class Filler {
   [[nodiscard]] Elements fitting_beside_attention(const Elements& all) const {
     const TailCost& tail = problem_.tail;
     Elements fits{};
-    Seconds room =
-        tail.attended + tail.launch_latency - (tail.attention_links != 0 ? tail.gathered : -tail.launch_latency);
+    Seconds room = tail.attended + tail.launch_latency - (tail.attention_links != 0 ? tail.gathered : tail.links_free);
     for (std::size_t g = 0; g < fits.size(); ++g) {
       if (all[g] == 0) continue;
       fits[g] = problem_.groups[g].cost.fitting(all[g], room);

@@ -131,6 +131,7 @@ class LayerPrices {
             .scatter = attention_scatter_,
             .embedding = costs_.kernel(embedding_work(step_, Pass::kBackward)).time,
             .launch_latency = costs_.launch_latency(),
+            .links_free = links_free(),
             .attention_links = tp_};
   }
 
@@ -192,10 +193,12 @@ class LayerPrices {
     return end;
   }
 
-  // When a block ends its last collective is one launch latency old.
+  // When a block ends its last collective is one launch latency old. In a block without collectives
+  // that is when its last kernel ends, and its gradients exist one launch latency later.
+  [[nodiscard]] Seconds links_free() const { return first_links() != 0 ? -idle_.latency() : idle_.latency(); }
   [[nodiscard]] Clock at_block_end() const {
     Clock clock = idle_;
-    clock.occupy(bit(Resource::kInter) | bit(Resource::kIntra), -clock.latency());
+    clock.occupy(bit(Resource::kInter) | bit(Resource::kIntra), links_free());
     return clock;
   }
 
@@ -382,25 +385,47 @@ namespace {
 class TailClock {
  public:
   explicit TailClock(const PartitionProblem& problem) : problem_(problem), tail_(problem.tail) {
-    free_.fill(-tail_.launch_latency);
+    free_.fill(tail_.links_free);
     occupy(tail_.attention_links, tail_.gathered);
   }
 
   Seconds finish(const PerGroup<std::int64_t>& beside, const PerGroup<std::int64_t>& early,
                  const PerGroup<std::int64_t>& late) {
-    reduce(beside, -tail_.launch_latency);
+    const int slot = 2 * problem_.num_positions();
+    PerGroup<std::int64_t> issued = before_tail(beside, early, late);
+    // When the gradients of the last dense slot and of the two tail slots exist.
+    std::array<Seconds, 3> ready{tail_.links_free, tail_.attended + tail_.launch_latency, {}};
+    reduce(beside, issued, slot - 1, ready);
     const Seconds embedded = scatter_and_embed();
-    reduce(early, tail_.attended + tail_.launch_latency);
-    reduce(late, embedded + tail_.launch_latency);
+    ready[2] = embedded + tail_.launch_latency;
+    reduce(early, issued, slot, ready);
+    reduce(late, issued, slot + 1, ready);
     return std::max(embedded, reduced_);
   }
 
  private:
-  void reduce(const PerGroup<std::int64_t>& elements, Seconds ready) {
+  [[nodiscard]] PerGroup<std::int64_t> before_tail(const PerGroup<std::int64_t>& beside,
+                                                   const PerGroup<std::int64_t>& early,
+                                                   const PerGroup<std::int64_t>& late) const {
+    PerGroup<std::int64_t> issued{};
+    for (std::size_t g = 0; g < issued.size(); ++g) {
+      if (problem_.groups[g].exists) issued[g] = problem_.groups[g].total() - beside[g] - early[g] - late[g];
+    }
+    return issued;
+  }
+
+  // A slice waits for the last gradient in it, which may have existed long before its slot.
+  void reduce(const PerGroup<std::int64_t>& elements, PerGroup<std::int64_t>& issued, int slot,
+              const std::array<Seconds, 3>& ready) {
+    const int first = 2 * problem_.num_positions() - 1;
     for (std::size_t g = 0; g < elements.size(); ++g) {
       if (elements[g] == 0) continue;
       const ReductionGroup& group = problem_.groups[g];
-      const Seconds end = std::max(ready, free_at(group.links)) + group.cost.time(elements[g]);
+      issued[g] += elements[g];
+      int exists = slot;
+      while (exists > first && group.ready[static_cast<std::size_t>(exists - 1)] >= issued[g]) --exists;
+      const Seconds start = std::max(ready[static_cast<std::size_t>(exists - first)], free_at(group.links));
+      const Seconds end = start + group.cost.time(elements[g]);
       occupy(group.links, end);
       reduced_ = std::max(reduced_, end + tail_.launch_latency);
     }
@@ -414,7 +439,7 @@ class TailClock {
   }
 
   [[nodiscard]] Seconds free_at(LinkSet links) const {
-    Seconds free = -tail_.launch_latency;
+    Seconds free = tail_.links_free;
     for (std::size_t q = 0; q < free_.size(); ++q) {
       if ((links >> q & 1U) != 0) free = std::max(free, free_[q]);
     }

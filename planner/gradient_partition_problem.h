@@ -90,6 +90,7 @@ struct TailCost {
   Seconds scatter;   // all-gather and reduce-scatter stand in the queues `attention_links`
   Seconds embedding;
   Seconds launch_latency;
+  Seconds links_free;                      // when slices beside the attention can start
   LinkSet attention_links = 0;             // 0: neither exists
   [[nodiscard]] Seconds embedded() const;  // end of the backward when nothing is reduced
 };

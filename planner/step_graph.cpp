@@ -215,9 +215,10 @@ class StepGraphBuilder {
                               slot(GradientSlot::Kind::kMoe));
     combined.push_back(balance_);
     const TaskId routed = emit_kernel(with_kind(base, TaskKind::kRoute), route_work(step_, Pass::kBackward), combined);
-    const TaskId expert = last_expert_;
+    const int unit = step_.network.layers - layer;
+    unit_ready(unit, kNoTask, last_expert_);  // the dense slot may reduce them already
     const TaskId dx = attention(base, routed, Pass::kBackward, slot(GradientSlot::Kind::kDense));
-    unit_ready(step_.network.layers - layer, last_attention_, expert);
+    unit_ready(unit, last_attention_, last_expert_);
     if (last) reduce_gradients({GradientSlot::Kind::kAfterLayer, layer});
     return dx;
   }
