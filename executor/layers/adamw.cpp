@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "executor/layers/reductions.h"
+
 namespace sextant {
 
 template <typename T>
@@ -35,11 +37,7 @@ void adamw_update(const AdamWOptions& options, const AdamWRange<T>& range) {
 
 template <typename T>
 double sum_of_squares(std::span<const T> values) {
-  double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-  for (std::size_t i = 0; i < values.size(); ++i)
-    sum += static_cast<double>(values[i]) * static_cast<double>(values[i]);
-  return sum;
+  return sum_of_squares_in_double(static_cast<std::int64_t>(values.size()), values.data());
 }
 
 template void adamw_update<float>(const AdamWOptions&, const AdamWRange<float>&);

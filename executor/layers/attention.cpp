@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "executor/layers/gemm.h"
 #include "executor/layers/rms_norm.h"
@@ -33,11 +34,12 @@ RmsNormShape norm_shape(const AttentionShape& shape) {
 }
 
 // The probabilities of one head are stored block after block: `rows` query rows from `begin`, each
-// with the keys 0 .. begin + rows - 1.
+// with the keys 0 .. begin + rows - 1 and padding to `leading_dim`.
 struct Block {
   std::int64_t begin;
   std::int64_t rows;
   std::int64_t keys;
+  std::int64_t leading_dim;
   std::int64_t offset;  // of the block within the head's probabilities
 };
 
@@ -46,15 +48,15 @@ void for_each_block(std::int64_t sequence, const Function& function) {
   std::int64_t offset = 0;
   for (std::int64_t begin = 0; begin < sequence; begin += kBlockRows) {
     const std::int64_t rows = std::min(kBlockRows, sequence - begin);
-    const Block block{.begin = begin, .rows = rows, .keys = begin + rows, .offset = offset};
-    function(block);
-    offset += block.rows * block.keys;
+    const std::int64_t leading_dim = round_up_to_lanes(begin + rows);
+    function(Block{.begin = begin, .rows = rows, .keys = begin + rows, .leading_dim = leading_dim, .offset = offset});
+    offset += rows * leading_dim;
   }
 }
 
 std::int64_t probabilities_per_head(std::int64_t sequence) {
   std::int64_t size = 0;
-  for_each_block(sequence, [&](const Block& block) { size = block.offset + block.rows * block.keys; });
+  for_each_block(sequence, [&](const Block& block) { size = block.offset + block.rows * block.leading_dim; });
   return size;
 }
 
@@ -80,7 +82,7 @@ template <typename T>
 struct Workspace {
   T* dqkv;      // [B L, (h + 2 g) d]
   T* dcontext;  // [B L, h d]
-  T* dscores;   // [kBlockRows, L]
+  T* dscores;   // [kBlockRows, L, padded]
 
   Workspace(const AttentionShape& shape, T* memory)
       : dqkv(memory),
@@ -144,10 +146,12 @@ void turn_all(const AttentionShape& shape, const T* table, T direction, T* qkv) 
 template <typename T>
 void causal_softmax(const Block& block, T* scores) {
   for (std::int64_t i = 0; i < block.rows; ++i) {
-    T* row = scores + i * block.keys;
+    T* row = scores + i * block.leading_dim;
     const std::int64_t visible = block.begin + i + 1;
-    softmax_in_place(visible, row);
-    std::fill(row + visible, row + block.keys, T(0));
+    const std::int64_t padded = round_up_to_lanes(visible);
+    std::fill(row + visible, row + padded, -std::numeric_limits<T>::infinity());
+    softmax_in_place(padded, row);
+    std::fill(row + padded, row + block.leading_dim, T(0));
   }
 }
 
@@ -165,11 +169,18 @@ void attend(const AttentionShape& shape, const Head& head, const Saved<T>& saved
     T* probabilities = saved.probabilities + head.probabilities + block.offset;
     gemm<T>({.m = block.rows, .n = block.keys, .k = shape.head_dim}, score_scale<T>(shape),
             {qkv + block.begin * width + head.query, width}, {qkv + head.key, width, Transpose::kYes}, T(0),
-            probabilities, block.keys);
+            probabilities, block.leading_dim);
     causal_softmax(block, probabilities);
-    gemm<T>({.m = block.rows, .n = shape.head_dim, .k = block.keys}, T(1), {probabilities, block.keys},
+    gemm<T>({.m = block.rows, .n = shape.head_dim, .k = block.keys}, T(1), {probabilities, block.leading_dim},
             {qkv + head.value, width}, T(0), context + block.begin * query_dim(shape), query_dim(shape));
   });
+}
+
+// d becomes p * (d - shift)
+template <typename T>
+void subtract_and_multiply(std::int64_t n, const T* p, T shift, T* d) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) d[i] = p[i] * (d[i] - shift);
 }
 
 // dscores [rows, keys]: gradients of the probabilities become those of the scores before scaling:
@@ -177,13 +188,13 @@ void attend(const AttentionShape& shape, const Head& head, const Saved<T>& saved
 template <typename T>
 void softmax_backward(const Block& block, const T* probabilities, T* dscores) {
   for (std::int64_t i = 0; i < block.rows; ++i) {
-    const T* p = probabilities + i * block.keys;
-    T* d = dscores + i * block.keys;
-    T sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (std::int64_t j = 0; j < block.keys; ++j) sum += p[j] * d[j];
-#pragma omp simd
-    for (std::int64_t j = 0; j < block.keys; ++j) d[j] = p[j] * (d[j] - sum);
+    const T* p = probabilities + i * block.leading_dim;
+    T* d = dscores + i * block.leading_dim;
+    const std::int64_t visible = block.begin + i + 1;
+    const std::int64_t padded = round_up_to_lanes(visible);
+    std::fill(d + visible, d + padded, T(0));
+    subtract_and_multiply(padded, p, dot(padded, p, d), d);
+    std::fill(d + padded, d + block.leading_dim, T(0));
   }
 }
 
@@ -199,16 +210,17 @@ void attend_backward(const AttentionShape& shape, const Head& head, const Saved<
     const T* probabilities = saved.probabilities + head.probabilities + block.offset;
     const T* dcontext_rows = dcontext + block.begin * context_width;
     gemm<T>({.m = block.rows, .n = block.keys, .k = shape.head_dim}, T(1), {dcontext_rows, context_width},
-            {qkv + head.value, width, Transpose::kYes}, T(0), workspace.dscores, block.keys);
+            {qkv + head.value, width, Transpose::kYes}, T(0), workspace.dscores, block.leading_dim);
     softmax_backward(block, probabilities, workspace.dscores);
     gemm<T>({.m = block.rows, .n = shape.head_dim, .k = block.keys}, score_scale<T>(shape),
-            {workspace.dscores, block.keys}, {qkv + head.key, width}, T(0), dqkv + block.begin * width + head.query,
-            width);
+            {workspace.dscores, block.leading_dim}, {qkv + head.key, width}, T(0),
+            dqkv + block.begin * width + head.query, width);
     gemm<T>({.m = block.keys, .n = shape.head_dim, .k = block.rows}, score_scale<T>(shape),
-            {workspace.dscores, block.keys, Transpose::kYes}, {qkv + block.begin * width + head.query, width}, T(1),
-            dqkv + head.key, width);
-    gemm<T>({.m = block.keys, .n = shape.head_dim, .k = block.rows}, T(1), {probabilities, block.keys, Transpose::kYes},
-            {dcontext_rows, context_width}, T(1), dqkv + head.value, width);
+            {workspace.dscores, block.leading_dim, Transpose::kYes}, {qkv + block.begin * width + head.query, width},
+            T(1), dqkv + head.key, width);
+    gemm<T>({.m = block.keys, .n = shape.head_dim, .k = block.rows}, T(1),
+            {probabilities, block.leading_dim, Transpose::kYes}, {dcontext_rows, context_width}, T(1),
+            dqkv + head.value, width);
   });
 }
 
@@ -285,7 +297,7 @@ std::size_t attention_saved_size(const AttentionShape& shape) {
 
 std::size_t attention_workspace_size(const AttentionShape& shape) {
   return static_cast<std::size_t>(num_rows(shape) * (qkv_dim(shape) + query_dim(shape)) +
-                                  std::min(kBlockRows, shape.sequence) * shape.sequence);
+                                  std::min(kBlockRows, shape.sequence) * round_up_to_lanes(shape.sequence));
 }
 
 template <typename T>

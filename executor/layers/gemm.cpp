@@ -1,6 +1,7 @@
 #include "executor/layers/gemm.h"
 
 #include "executor/layers/blas/backend.h"
+#include "executor/layers/gemm_recording.h"
 
 namespace sextant {
 namespace {
@@ -20,6 +21,10 @@ template <typename T>
 void gemm(const GemmShape& shape, T alpha, MatrixRef<T> a, MatrixRef<T> b, T beta, T* c, std::int64_t c_leading_dim) {
   if (shape.m == 0 || shape.n == 0) return;
   if (shape.k == 0) return scale_matrix(shape, beta, c, c_leading_dim);
+  if (GemmRecording* recording = GemmRecording::active()) {
+    recording->add([=] { blas::multiply(shape, alpha, a, b, beta, c, c_leading_dim); },
+                   2.0 * static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k));
+  }
   blas::multiply(shape, alpha, a, b, beta, c, c_leading_dim);
 }
 

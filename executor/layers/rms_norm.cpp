@@ -2,16 +2,10 @@
 
 #include <cmath>
 
+#include "executor/layers/reductions.h"
+
 namespace sextant {
 namespace {
-
-template <typename T>
-T dot(std::int64_t n, const T* a, const T* b) {
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (std::int64_t i = 0; i < n; ++i) sum += a[i] * b[i];
-  return sum;
-}
 
 template <typename T>
 void scale_row(std::int64_t n, const T* x, const T* weight, T inverse_rms, T* y) {
@@ -23,17 +17,12 @@ void scale_row(std::int64_t n, const T* x, const T* weight, T inverse_rms, T* y)
 //   dx = inverse_rms * (g - u * mean(g * u)),  dweight += dy * u
 template <typename T, Store kStore>
 void backward_row(std::int64_t n, const T* x, const T* weight, T inverse_rms, const T* dy, T* dx, T* dweight) {
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (std::int64_t i = 0; i < n; ++i) {
-    const T dy_x = dy[i] * x[i];
-    dweight[i] += dy_x * inverse_rms;
-    sum += dy_x * weight[i];
-  }
-  const T pull = sum * inverse_rms * inverse_rms * inverse_rms / T(n);
+  const T pull = dot(n, dy, x, weight) * inverse_rms * inverse_rms * inverse_rms / T(n);
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i) {
-    const T value = inverse_rms * dy[i] * weight[i] - x[i] * pull;
+    const T scaled = dy[i] * inverse_rms;
+    const T value = scaled * weight[i] - x[i] * pull;
+    dweight[i] += scaled * x[i];
     dx[i] = kStore == Store::kAdd ? dx[i] + value : value;
   }
 }
