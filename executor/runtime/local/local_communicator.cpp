@@ -166,7 +166,10 @@ void LocalCommunicator::broadcast(Stream& stream, void* data, std::size_t bytes,
 }
 
 void LocalCommunicator::barrier(Stream& stream) {
-  stream.enqueue([member = member_] { member->exchange(LocalCall{.operation = "barrier"}); });
+  stream.enqueue([member = member_] {
+    member->exchange(LocalCall{.operation = "barrier"});
+    member->meet("barrier");  // nobody may publish the next call while others read this one
+  });
 }
 
 std::unique_ptr<Communicator> LocalCommunicator::split(int color) {

@@ -172,6 +172,22 @@ TEST(Barrier, NobodyPassesBeforeAllHaveCome) {
   }
 }
 
+// A rank may be a whole collective ahead of another one.
+TEST(Barrier, MayBeFollowedByAnythingAtOnce) {
+  on_ranks(4, [](Ranks& ranks) {
+    const auto stream = ranks.device.make_stream("test");
+    Buffer<double> sum(ranks.device, std::vector<double>(1, 1.0));
+    constexpr int kRounds = 300;
+    for (int round = 0; round < kRounds; ++round) {
+      ranks.communicator.barrier(*stream);
+      stream->enqueue([&] { *sum.data() /= 4.0; });
+      ranks.communicator.all_reduce(*stream, sum.data(), 1, DataType::kFloat64);
+    }
+    stream->synchronize();
+    EXPECT_EQ(sum.values(), std::vector<double>(1, 1.0));
+  });
+}
+
 TEST(GatherText, GivesEveryTextInRankOrder) {
   for (int num_ranks = 1; num_ranks <= 4; ++num_ranks) {
     on_ranks(num_ranks, [](Ranks& ranks) {
