@@ -1,10 +1,10 @@
 #include "executor/runtime/cpu/cpu_device.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cstdint>
 #include <limits>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "models/error.h"
 
