@@ -4,12 +4,13 @@ find_package(fmt REQUIRED)
 
 add_library(sextant_options INTERFACE)
 target_include_directories(sextant_options INTERFACE ${PROJECT_SOURCE_DIR})
-target_compile_options(sextant_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+target_compile_options(sextant_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+  -Wno-missing-field-initializers)  # designated initialisers leave members at their defaults
 if(SEXTANT_WERROR)
   target_compile_options(sextant_options INTERFACE -Werror)
 endif()
 if(SEXTANT_SANITIZE)
-  target_compile_options(sextant_options INTERFACE -fsanitize=${SEXTANT_SANITIZE} -fno-omit-frame-pointer)
+  target_compile_options(sextant_options INTERFACE -fsanitize=${SEXTANT_SANITIZE} -fno-omit-frame-pointer -O1)
   target_link_options(sextant_options INTERFACE -fsanitize=${SEXTANT_SANITIZE})
 endif()
 
@@ -22,6 +23,9 @@ function(sextant_library name)
   target_link_libraries(sextant_${name} PUBLIC sextant_options fmt::fmt ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
 endfunction()
 
+# All binaries with tests of label unit: what the sanitizers run.
+add_custom_target(unit_tests)
+
 # sextant_test(models SOURCES a_test.cpp ... LIBRARIES sextant::models [LABELS unit])
 # makes the GoogleTest binary models_test and registers each of its tests.
 function(sextant_test name)
@@ -33,4 +37,21 @@ function(sextant_test name)
   target_link_libraries(${name}_test PRIVATE ${ARG_LIBRARIES} GTest::gtest_main GTest::gmock)
   target_compile_definitions(${name}_test PRIVATE SEXTANT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   gtest_discover_tests(${name}_test TEST_PREFIX ${name}. PROPERTIES LABELS "${ARG_LABELS}" DISCOVERY_TIMEOUT 60)
+  if("unit" IN_LIST ARG_LABELS)
+    add_dependencies(unit_tests ${name}_test)
+  endif()
+endfunction()
+
+# sextant_mpi_test(executor.collectives RANKS 4 COMMAND program argument ... [LABELS mpi])
+# registers one run of a program under mpirun. As root Open MPI must be told twice that this is meant.
+function(sextant_mpi_test name)
+  cmake_parse_arguments(ARG "" "RANKS" "COMMAND;LABELS" ${ARGN})
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS mpi)
+  endif()
+  find_program(SEXTANT_MPIRUN mpirun REQUIRED)
+  add_test(NAME ${name} COMMAND ${SEXTANT_MPIRUN} --oversubscribe -np ${ARG_RANKS} ${ARG_COMMAND})
+  set_tests_properties(${name} PROPERTIES
+    LABELS "${ARG_LABELS}" PROCESSORS ${ARG_RANKS} TIMEOUT 300
+    ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OPENBLAS_NUM_THREADS=1")
 endfunction()

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "executor/graph_executor.h"
-#include "executor/runtime/groups.h"
+#include "executor/parameters.h"
 #include "executor/runtime/runtime.h"
 #include "models/work.h"
 #include "planner/task_graph.h"
@@ -31,12 +31,17 @@ struct OptimizerOptions {
   double weight_decay = 0.1;       // matrices only, not norms
   double clip_norm = 1.0;          // 0: no clipping
 };
-// Linear warm-up from 0 over warmup_steps, then cosine to min_learning_rate at total_steps.
+// Rate of the update number `step`, counted from 0: learning_rate * (step + 1) / warmup_steps during the
+// warm-up, then a cosine from learning_rate down to min_learning_rate at total_steps and after.
 [[nodiscard]] double learning_rate_at(const OptimizerOptions& options, std::int64_t step);
 
 struct StepResult {
   double loss = 0.0;            // cross-entropy, nats per token, mean over the global batch
-  double auxiliary_loss = 0.0;  // mean over layers and micro-batches, before the coefficient
+  // Mean over layers and micro-batches of E * sum over e of m_e c_e, before the coefficient, where over
+  // the global micro-batch m_e is the mean gate probability of expert e and c_e the fraction of tokens
+  // whose first choice it is. 0 where the network's coefficient is 0: it is not computed then.
+  // What is minimised: loss + coefficient * layers * auxiliary_loss, with c_e held constant.
+  double auxiliary_loss = 0.0;
   double gradient_norm = 0.0;   // global, before clipping
   double learning_rate = 0.0;
   double dropped_fraction = 0.0;  // of (token, expert) choices of this rank, over capacity
@@ -62,26 +67,19 @@ class Transformer : public KernelSource {
   // inputs, targets [num_micro_batches, micro_batch, sequence]; each < vocabulary.
   void set_batch(std::span<const std::int32_t> inputs, std::span<const std::int32_t> targets);
 
+  // The pipeline degrees of the layers are those of the graph bound last: only that one may run.
   [[nodiscard]] TaskKernel bind(const Task& task) override;
 
   // After the step's graph has run. Collective only in that every rank may call it; no communication.
   [[nodiscard]] StepResult result() const;
 
-  struct Parameter {
-    std::string name;                   // logical: "layers.3.attention.wq", "layers.3.experts.5.w1", ...
-    std::vector<std::int64_t> shape;    // of the whole tensor
-    std::vector<std::int64_t> begin;    // this rank's slice of it: offset ...
-    std::vector<std::int64_t> extent;   // ... and size by dim
-    GroupKind group = GroupKind::kDp;   // ranks with the same slice
-    std::int64_t offset = 0;            // in the group's flat buffers
-    bool decay = true;
-  };
+  using Parameter = sextant::Parameter;
   [[nodiscard]] const std::vector<Parameter>& parameters() const;
   // Contiguous, row-major, extent's size.
-  [[nodiscard]] std::span<T> value(const Parameter& parameter);
+  [[nodiscard]] std::span<T> value(const Parameter& parameter) const;
   [[nodiscard]] std::span<const T> gradient(const Parameter& parameter) const;  // of the last step, reduced, before clipping
-  [[nodiscard]] std::span<T> first_moment(const Parameter& parameter);
-  [[nodiscard]] std::span<T> second_moment(const Parameter& parameter);
+  [[nodiscard]] std::span<T> first_moment(const Parameter& parameter) const;
+  [[nodiscard]] std::span<T> second_moment(const Parameter& parameter) const;
   [[nodiscard]] std::int64_t step() const;
   void set_step(std::int64_t step);
 

@@ -10,7 +10,7 @@
 namespace sextant {
 
 struct MemoryTerm {
-  std::string name;  // "parameters", "gradients", "optimizer state", "attention activations", "expert activations", ...
+  std::string name;  // "parameters", "gradients", "optimizer state", "expert activations", ...
   Bytes bytes;
 };
 
@@ -20,8 +20,9 @@ struct MemoryBreakdown {
   [[nodiscard]] const MemoryTerm& largest() const;
 };
 
-// Mirrors what the executor allocates (executor/model.h): AdamW keeps two moments; activations of all
-// layers of one micro-batch, the gathered expert input included; chunk and gradient buffers.
+// Mirrors what the executor allocates (executor/transformer/activations.h): AdamW keeps two moments;
+// activations of all layers of one micro-batch, the gathered expert input included; the buffers between
+// tasks. Not included: the program itself and what a communication library allocates.
 [[nodiscard]] MemoryBreakdown training_memory(const StepShape& step);
 
 }  // namespace sextant

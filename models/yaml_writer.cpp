@@ -1,14 +1,14 @@
 // The writing half of models/yaml_io.h, and the helpers for whole files.
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <atomic>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <system_error>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include "models/error.h"
 #include "models/yaml_io.h"
@@ -67,7 +67,9 @@ std::string quoted(std::string_view text) {
   return result + "\"";
 }
 
-std::string scalar_text(std::string_view text) { return is_plain_text(text) ? std::string(text) : quoted(text); }
+std::string scalar_text(std::string_view text) {
+  return is_plain_text(text) ? std::string(text) : quoted(text);
+}
 
 }  // namespace
 
@@ -130,9 +132,8 @@ struct YamlWriter::Impl {
     begin_entry(key);
     const bool in_map = level().is_map;
     if (!in_map) text += ' ';
-    levels.push_back({.is_map = is_map,
-                      .opened = in_map ? Opened::kAfterKey : Opened::kAfterDash,
-                      .indent = level().indent + 2});
+    levels.push_back(
+        {.is_map = is_map, .opened = in_map ? Opened::kAfterKey : Opened::kAfterDash, .indent = level().indent + 2});
   }
 
   void open_flow(std::string_view key, bool is_map) {
@@ -249,12 +250,34 @@ int write_all(int descriptor, std::string_view text) {
 
 }  // namespace
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
+namespace {
+
+// A new, empty file beside the one that is to be written.
+struct TemporaryFile {
+  std::filesystem::path path;
+  int descriptor = -1;
+};
+
+TemporaryFile create_beside(const std::filesystem::path& path) {
   static std::atomic<int> counter{0};
-  std::filesystem::path temporary = path;
-  temporary += fmt::format(".partial.{}.{}", ::getpid(), counter++);
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (descriptor < 0) fail_write(path, errno);
+  if (std::filesystem::is_directory(path)) fail_write(path, EISDIR);
+  TemporaryFile file{path};
+  file.path += fmt::format(".partial.{}.{}", ::getpid(), counter++);
+  file.descriptor = ::open(file.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (file.descriptor < 0) fail_write(path, errno);
+  return file;
+}
+
+}  // namespace
+
+void require_writable(const std::filesystem::path& path) {
+  const TemporaryFile file = create_beside(path);
+  ::close(file.descriptor);
+  ::unlink(file.path.c_str());
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
+  const auto [temporary, descriptor] = create_beside(path);
   int error_number = write_all(descriptor, text);
   if (::close(descriptor) != 0 && error_number == 0) error_number = errno;
   if (error_number == 0 && std::rename(temporary.c_str(), path.c_str()) != 0) error_number = errno;

@@ -21,8 +21,8 @@ constexpr const char* kExitCodes =
     "Exit codes: 0 done, 1 a bug of sextant, 2 bad input, 3 no feasible plan, 4 a back end is missing or failed.";
 
 // One line over all ranks: an error that every rank throws is told by the first of them.
-int fail(const char* kind, const std::string& message, int exit_code) {
-  if (sextant::is_speaking_rank()) fmt::print(stderr, "sextant: {}{}\n", kind, message);
+int fail(const std::string& message, int exit_code) {
+  sextant::tell_error(message);
   return exit_code;
 }
 
@@ -32,6 +32,8 @@ int run_command_line(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(kExitCodes);
   sextant::RunVerb run;
+  sextant::add_profile_verb(app, run);
+  sextant::add_plan_verb(app, run);
   sextant::add_simulate_verb(app, run);
   sextant::add_train_verb(app, run);
   try {
@@ -39,7 +41,7 @@ int run_command_line(int argc, char** argv) {
   } catch (const CLI::Success& success) {  // --help, --version
     return sextant::is_speaking_rank() ? app.exit(success) : 0;
   } catch (const CLI::ParseError& error) {
-    return fail("", fmt::format("{} (see sextant --help)", error.what()), kBadInput);
+    return fail(fmt::format("{} (see sextant --help)", error.what()), kBadInput);
   }
   return run();
 }
@@ -50,10 +52,10 @@ int main(int argc, char** argv) {
   try {
     return run_command_line(argc, argv);
   } catch (const sextant::ConfigError& error) {
-    return fail("", error.what(), kBadInput);
+    return fail(error.what(), kBadInput);
   } catch (const sextant::BackendError& error) {
-    return fail("", error.what(), kBackendFailed);
+    return fail(error.what(), kBackendFailed);
   } catch (const std::exception& error) {
-    return fail("internal error: ", error.what(), kOurBug);
+    return fail(fmt::format("internal error: {}", error.what()), kOurBug);
   }
 }

@@ -9,6 +9,7 @@
 #include "models/layout.h"
 #include "models/units.h"
 #include "tools/chrome_trace.h"
+#include "tools/used_resources.h"
 
 namespace sextant {
 namespace {
@@ -26,8 +27,8 @@ Json span_json(const TaskSpan& span) { return {span.start.value(), span.end.valu
 // Shares of the resources that the graph uses at all.
 Json busy_json(const TaskGraph& graph, const ResourceUse& use) {
   Json json = Json::object();
-  for (int r = 0; r < kNumResources; ++r) {
-    if (!graph.order[r].empty()) json[to_text(static_cast<Resource>(r))] = use.busy_fraction[r];
+  for (const Resource resource : used_resources(graph)) {
+    json[to_text(resource)] = use.busy_fraction[static_cast<int>(resource)];
   }
   return json;
 }
@@ -86,6 +87,11 @@ std::string step_json(const StepRecord& record) {
       .dump();
 }
 
+std::string progress_text(const StepRecord& record, std::int64_t num_steps, Seconds predicted) {
+  return fmt::format("step {}/{}  loss {:.4f}  {:.0f} tokens/s  step time {} (predicted {})", record.step, num_steps,
+                     record.result.loss, record.tokens_per_s, to_text(record.step_time), to_text(predicted));
+}
+
 std::string trace_json(const RunResults& results) {
   const std::vector<Timeline>& ranks = results.summary.traced.ranks;
   const int num_ranks = static_cast<int>(ranks.size());
@@ -138,9 +144,9 @@ std::string summary_text(const RunResults& results) {
                       "step time", to_text(time.mean), to_text(prediction.step_time),
                       100.0 * prediction_error(results), to_text(time.median), to_text(time.p10), to_text(time.p90),
                       to_text(prediction.step_time_low), to_text(prediction.step_time_high));
-  for (int r = 0; r < kNumResources; ++r) {
-    if (summary.graph.order[r].empty()) continue;
-    text += fmt::format("{:<22}{:>12}{:>12}\n", fmt::format("busy {}", to_text(static_cast<Resource>(r))),
+  for (const Resource resource : used_resources(summary.graph)) {
+    const auto r = static_cast<std::size_t>(resource);
+    text += fmt::format("{:<22}{:>12}{:>12}\n", fmt::format("busy {}", to_text(resource)),
                         percent(summary.measured.busy_fraction[r]),
                         prediction.use ? percent(prediction.use->busy_fraction[r]) : "-");
   }

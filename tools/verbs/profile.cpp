@@ -17,7 +17,6 @@
 #include "tools/console.h"
 #include "tools/profile_progress.h"
 #include "tools/profile_table.h"
-#include "tools/run_folder.h"
 #include "tools/verbs/verbs.h"
 
 namespace sextant {
@@ -59,7 +58,7 @@ int profile_on_rank(World& world, const ProfileArguments& arguments) {
   ProfileOptions options;
   run_on_all(world, [&] {
     options = profile_options(arguments);
-    if (world.rank() == 0) check_writable(arguments.out);
+    if (world.rank() == 0) require_writable(arguments.out);
   });
   std::optional<ProfileProgressBar> bar;
   if (world.rank() == 0) {

@@ -8,12 +8,13 @@
 #include <string>
 #include <vector>
 
-#include "executor/trainer.h"
 #include "models/yaml_io.h"
 #include "planner/schedule.h"
+#include "planner/step_prediction.h"
 #include "tools/chrome_trace.h"
 #include "tools/console.h"
 #include "tools/plan_inputs.h"
+#include "tools/used_resources.h"
 #include "tools/verbs/verbs.h"
 
 namespace sextant {
@@ -29,8 +30,8 @@ struct SimulateArguments {
 std::string result_json(const Plan& plan, const TaskGraph& graph, const StepPrediction& prediction) {
   using Json = nlohmann::ordered_json;
   Json busy = Json::object();
-  for (int r = 0; r < kNumResources; ++r) {
-    if (!graph.order[r].empty()) busy[to_text(static_cast<Resource>(r))] = prediction.use->busy_fraction[r];
+  for (const Resource resource : used_resources(graph)) {
+    busy[to_text(resource)] = prediction.use->busy_fraction[static_cast<int>(resource)];
   }
   const Json json{{"schedule", to_text(plan.schedule.policy)},
                   {"layout", to_text(plan.step.layout.degrees())},
@@ -47,10 +48,9 @@ std::string result_text(const Plan& plan, const TaskGraph& graph, const StepPred
                                  to_text(plan.step.layout.degrees()), graph.tasks.size());
   text += fmt::format("{:<22}{} ({} .. {})\n", "step time", to_text(prediction.step_time),
                       to_text(prediction.step_time_low), to_text(prediction.step_time_high));
-  for (int r = 0; r < kNumResources; ++r) {
-    if (graph.order[r].empty()) continue;
-    text += fmt::format("{:<22}{:.1f} %\n", fmt::format("busy {}", to_text(static_cast<Resource>(r))),
-                        100.0 * prediction.use->busy_fraction[r]);
+  for (const Resource resource : used_resources(graph)) {
+    text += fmt::format("{:<22}{:.1f} %\n", fmt::format("busy {}", to_text(resource)),
+                        100.0 * prediction.use->busy_fraction[static_cast<int>(resource)]);
   }
   text += fmt::format("{:<22}{}\n", "exposed communication", to_text(prediction.exposed_communication));
   return text;

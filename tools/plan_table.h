@@ -1,0 +1,23 @@
+// Plans as a table for people and as JSON for programs.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "planner/layout_search.h"
+#include "planner/plan.h"
+
+namespace sextant {
+
+// A heading and a line a plan: layout, micro-batch, schedule, degrees, predicted time, memory, rates.
+[[nodiscard]] std::string plan_table(std::span<const Plan> plans);
+// "2", or "1..4" where the layers differ.
+[[nodiscard]] std::string degrees_text(const Schedule& schedule, Pass pass);
+
+// One JSON object: the best plan, how the search went, and the next plans as `alternatives`;
+// status "infeasible" with the reasons when there is none.
+[[nodiscard]] std::string plan_result_json(const PlanResult& result);
+// "no feasible plan for 4 ranks: ..." with the reasons, one line.
+[[nodiscard]] std::string infeasible_text(const PlanResult& result);
+
+}  // namespace sextant

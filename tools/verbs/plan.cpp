@@ -1,0 +1,167 @@
+// sextant plan: the fastest way to train a network on a cluster.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/cluster.h"
+#include "models/error.h"
+#include "models/network.h"
+#include "models/yaml_io.h"
+#include "planner/layout_search.h"
+#include "tools/console.h"
+#include "tools/plan_table.h"
+#include "tools/verbs/verbs.h"
+
+namespace sextant {
+namespace {
+
+constexpr int kNoFeasiblePlan = 3;
+
+struct PlanArguments {
+  std::string network;
+  std::string cluster;
+  std::int64_t global_batch = 0;
+  std::int64_t sequence = 0;
+  std::optional<int> nodes;
+  std::optional<int> devices_per_node;
+  std::string schedule = "auto";
+  std::vector<std::string> fixed;
+  std::optional<std::int64_t> micro_batch;
+  std::optional<int> forward_degree;
+  std::optional<int> backward_degree;
+  int top = 1;
+  std::optional<std::string> out;
+  bool json = false;
+};
+
+// "ep=4" sets request.ep.
+void fix_degree(SearchRequest& request, const std::string& text) {
+  struct Degree {
+    std::string_view name;
+    std::optional<int> SearchRequest::*member;
+  };
+  constexpr Degree kDegrees[] = {{"pp", &SearchRequest::pp},   {"dp", &SearchRequest::dp}, {"cp", &SearchRequest::cp},
+                                 {"tp", &SearchRequest::tp},   {"edp", &SearchRequest::edp},
+                                 {"ep", &SearchRequest::ep},   {"esp", &SearchRequest::esp}};
+  const std::size_t equals = text.find('=');
+  for (const Degree& degree : kDegrees) {
+    if (equals == std::string::npos || text.substr(0, equals) != degree.name) continue;
+    int value = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data() + equals + 1, end, value);
+    if (error == std::errc() && stop == end && value >= 1) {
+      request.*degree.member = value;
+      return;
+    }
+  }
+  throw ConfigError(fmt::format(
+      "--fix: '{}' is not DEGREE=NUMBER with a degree of pp, dp, cp, tp, edp, ep, esp and a number of 1 or more", text));
+}
+
+std::optional<Policy> policy_of(const std::string& text) {
+  if (text == "auto") return std::nullopt;
+  if (const std::optional<Policy> policy = policy_from_text(text)) return policy;
+  std::string allowed = "auto";
+  for (const Policy policy : all_policies()) allowed += fmt::format(", {}", to_text(policy));
+  throw ConfigError(fmt::format("--schedule: '{}' is none of {}", text, allowed));
+}
+
+SearchRequest search_request(const PlanArguments& arguments, const Cluster& cluster) {
+  SearchRequest request;
+  request.network = load_network(arguments.network);
+  request.global_batch = arguments.global_batch;
+  request.sequence = arguments.sequence;
+  request.policy = policy_of(arguments.schedule);
+  for (const std::string& text : arguments.fixed) fix_degree(request, text);
+  request.micro_batch = arguments.micro_batch;
+  request.forward_degree = arguments.forward_degree;
+  request.backward_degree = arguments.backward_degree;
+  request.topology =
+      Topology{.nodes = arguments.nodes.value_or(cluster.topology.nodes),
+               .devices_per_node = arguments.devices_per_node.value_or(cluster.topology.devices_per_node)};
+  request.top = arguments.top;
+  return request;
+}
+
+// plan.yaml, plan-2.yaml, plan-3.yaml, ...
+void write_plans(const std::filesystem::path& path, const std::vector<Plan>& plans) {
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    std::filesystem::path file = path;
+    if (i > 0) file.replace_filename(fmt::format("{}-{}{}", path.stem().string(), i + 1, path.extension().string()));
+    write_file_atomically(file, plan_to_yaml(plans[i]));
+  }
+}
+
+std::string result_text(const PlanResult& result) {
+  return fmt::format("{}{} candidates, {} simulated, {} rejected, {}\n", plan_table(result.plans),
+                     result.summary.candidates, result.summary.simulated, result.summary.rejected.size(),
+                     to_text(result.summary.search_time));
+}
+
+int run_plan(const PlanArguments& arguments) {
+  const Cluster cluster = load_cluster(arguments.cluster);
+  if (arguments.out) require_writable(*arguments.out);
+  const PlanResult result = search_plans(search_request(arguments, cluster), cluster);
+  const bool found = result.status == PlanStatus::kFound;
+  if (found && arguments.out) write_plans(*arguments.out, result.plans);
+  if (arguments.json) {
+    fmt::print("{}", plan_result_json(result));
+  } else if (found) {
+    fmt::print("{}", result_text(result));
+  }
+  if (found) return 0;
+  tell_error(infeasible_text(result));
+  return kNoFeasiblePlan;
+}
+
+void add_search_options(CLI::App& verb, PlanArguments& arguments) {
+  verb.add_option("--nodes", arguments.nodes, "Nodes to plan for; default: as the cluster file")
+      ->check(CLI::Range(1, 1 << 20));
+  verb.add_option("--devices-per-node", arguments.devices_per_node,
+                  "Devices of a node to plan for; default: as the cluster file")
+      ->check(CLI::Range(1, 1 << 20));
+  verb.add_option("--schedule", arguments.schedule, "auto, sequential, tutel, tutel_improved, fsmoe_no_iio or fsmoe")
+      ->capture_default_str();
+  verb.add_option("--fix", arguments.fixed, "Only layouts with these degrees, e.g. ep=4,esp=2")
+      ->delimiter(',')
+      ->type_name("DEGREE=NUMBER,...");
+  verb.add_option("--micro-batch", arguments.micro_batch, "Samples per replica and micro-batch; default: searched")
+      ->check(CLI::Range(1, 1 << 30));
+  verb.add_option("--r-fwd", arguments.forward_degree, "Pipeline degree of the forward; default: searched")
+      ->check(CLI::Range(1, 1 << 20));
+  verb.add_option("--r-bwd", arguments.backward_degree, "Pipeline degree of the backward; default: searched")
+      ->check(CLI::Range(1, 1 << 20));
+}
+
+}  // namespace
+
+void add_plan_verb(CLI::App& app, RunVerb& run) {
+  auto* verb = app.add_subcommand("plan", "Choose layout, schedule and pipeline degrees for a network on a cluster.");
+  verb->footer("Exit code 3 when no plan is feasible; the reason stands on stderr.");
+  auto arguments = std::make_shared<PlanArguments>();
+  verb->add_option("--network", arguments->network, "Network file")->required()->type_name("FILE");
+  verb->add_option("--cluster", arguments->cluster, "Cluster file, from sextant profile or from datasheets")
+      ->required()
+      ->type_name("FILE");
+  verb->add_option("--global-batch", arguments->global_batch, "Samples a step")
+      ->required()
+      ->check(CLI::Range(1, 1 << 30));
+  verb->add_option("--sequence", arguments->sequence, "Tokens of a sample")->required()->check(CLI::Range(1, 1 << 30));
+  add_search_options(*verb, *arguments);
+  verb->add_option("--top", arguments->top, "Number of plans to return, best first")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  verb->add_option("--out", arguments->out, "Write the best plan here, the next ones beside it as NAME-2.yaml ...")
+      ->type_name("FILE");
+  verb->add_flag("--json", arguments->json, "Print one JSON object on stdout");
+  verb->callback([arguments, &run] { run = [arguments] { return run_plan(*arguments); }; });
+}
+
+}  // namespace sextant
