@@ -4,7 +4,8 @@ find_package(fmt REQUIRED)
 
 add_library(sextant_options INTERFACE)
 target_include_directories(sextant_options INTERFACE ${PROJECT_SOURCE_DIR})
-target_compile_options(sextant_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+target_compile_options(sextant_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+  -Wno-missing-field-initializers)  # designated initialisers leave members at their defaults
 if(SEXTANT_WERROR)
   target_compile_options(sextant_options INTERFACE -Werror)
 endif()

@@ -10,9 +10,9 @@
 #include <string>
 #include <utility>
 
+#include "executor/checkpoint.h"
 #include "models/error.h"
 #include "planner/schedule.h"
-#include "planner/simulator.h"
 
 namespace sextant {
 namespace {
@@ -102,11 +102,16 @@ class Trainer {
         options_(options),
         graph_(build_step_graph(job.plan.step, job.plan.schedule)),
         model_(job.plan.step, world, options.seed, options.optimizer, options.sources),
-        executor_(graph_, issue_order(graph_, job.prediction.timeline), world.device(), model_),
-        num_warmup_(num_warmup_steps(options.steps)) {}
+        executor_(graph_, issue_order(graph_, job.prediction.timeline), world.device(), model_) {
+    if (!options.resume_from.empty()) resume();
+    num_warmup_ = num_warmup_steps(options.steps - model_.step());
+  }
 
   void run() {
-    while (model_.step() < options_.steps) run_step();
+    while (model_.step() < options_.steps) {
+      run_step();
+      if (is_checkpoint_due()) save_checkpoint(world_, job_.plan.step, model_, options_.seed, options_.checkpoint);
+    }
   }
 
   [[nodiscard]] TrainSummary summary();
@@ -118,8 +123,10 @@ class Trainer {
     Timeline timeline;
   };
 
+  void resume();
   void run_step();
   void prepare_batch();
+  [[nodiscard]] bool is_checkpoint_due() const;
   [[nodiscard]] StepRecord make_record(std::int64_t step, Seconds time_here);
   void keep(const StepRecord& record, Timeline timeline);
   [[nodiscard]] TracedStep traced_step();
@@ -130,12 +137,23 @@ class Trainer {
   TaskGraph graph_;
   Transformer<float> model_;
   GraphExecutor executor_;
-  std::int64_t num_warmup_;
+  std::int64_t num_warmup_ = 0;
 
   std::vector<StepRecord> records_;
   std::deque<RecentStep> recent_;
   UseSum use_;
 };
+
+void Trainer::resume() {
+  run_on_all(world_, [&] { require_resumable(options_.resume_from, job_.plan.step, options_.steps); });
+  load_checkpoint(world_, job_.plan.step, model_, options_.resume_from);
+}
+
+bool Trainer::is_checkpoint_due() const {
+  if (options_.checkpoint.empty()) return false;
+  const bool is_interval = options_.checkpoint_every > 0 && model_.step() % options_.checkpoint_every == 0;
+  return is_interval || model_.step() == options_.steps;
+}
 
 void Trainer::run_step() {
   const std::int64_t step = model_.step() + 1;
@@ -239,32 +257,6 @@ TimeStatistics time_statistics(std::vector<Seconds> times) {
           .median = quantile(0.5),
           .p10 = quantile(0.1),
           .p90 = quantile(0.9)};
-}
-
-ResourceUse resource_use(const TimelineSummary& summary) {
-  ResourceUse use{.exposed_communication = summary.exposed_communication};
-  for (int r = 0; r < kNumResources; ++r) use.busy_fraction[r] = summary.busy[r] / summary.step_time;
-  return use;
-}
-
-StepPrediction predict_step(const Plan& plan, const CostModel* costs) {
-  if (costs == nullptr) {
-    return {.step_time = plan.prediction.step_time,
-            .step_time_low = plan.prediction.step_time_low,
-            .step_time_high = plan.prediction.step_time_high,
-            .exposed_communication = plan.prediction.exposed_communication,
-            .timeline = std::nullopt,
-            .use = std::nullopt};
-  }
-  const TaskGraph graph = build_step_graph(plan.step, plan.schedule);
-  Timeline timeline = simulate(graph, *costs);
-  const ResourceUse use = resource_use(summarize(graph, timeline));
-  return {.step_time = timeline.makespan(),
-          .step_time_low = simulate(graph, *costs, Quantile::kLow).makespan(),
-          .step_time_high = simulate(graph, *costs, Quantile::kHigh).makespan(),
-          .exposed_communication = use.exposed_communication,
-          .timeline = std::move(timeline),
-          .use = use};
 }
 
 void check_rank_count(const Plan& plan, int num_ranks) {

@@ -4,17 +4,16 @@
 // from the barrier to the end of the last task; choosing the samples and logging lie outside.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
-#include <optional>
 #include <vector>
 
 #include "executor/data.h"
 #include "executor/runtime/runtime.h"
 #include "executor/transformer.h"
-#include "models/cost_model.h"
 #include "planner/plan.h"
+#include "planner/step_prediction.h"
 #include "planner/task_graph.h"
 #include "planner/timeline.h"
 
@@ -37,27 +36,10 @@ struct TrainOptions {
   int traced_steps = 9;          // last steps from which the traced one is chosen
   SourcePartition sources;       // other than {1, 1} only in tests
   StepCallback on_step;
+  std::filesystem::path checkpoint;      // where to save; empty: nowhere
+  std::int64_t checkpoint_every = 0;     // steps between saves; 0: after the last step only
+  std::filesystem::path resume_from;     // checkpoint to go on from; empty: start anew
 };
-
-// What one step kept busy. `busy_fraction` is of the step time; a collective counts from its start on
-// a rank to its end there, so waiting for a late peer is inside.
-struct ResourceUse {
-  std::array<double, kNumResources> busy_fraction{};
-  Seconds exposed_communication;
-};
-[[nodiscard]] ResourceUse resource_use(const TimelineSummary& summary);
-
-// What a step of the plan should take.
-struct StepPrediction {
-  Seconds step_time;
-  Seconds step_time_low;
-  Seconds step_time_high;
-  Seconds exposed_communication;
-  std::optional<Timeline> timeline;  // only where a cost model was given
-  std::optional<ResourceUse> use;
-};
-// Simulates the plan's step on `costs`; without (null) repeats what the plan itself predicts.
-[[nodiscard]] StepPrediction predict_step(const Plan& plan, const CostModel* costs);
 
 // What a run is made of. References must outlive the call.
 struct TrainJob {
@@ -99,8 +81,8 @@ struct TrainSummary {
 };
 
 // Collective over `world`; every rank returns the same summary.
-// Throws ConfigError when the plan is for another number of ranks, when the corpus does not suit it, or
-// when the loss stops being a finite number.
+// Throws ConfigError when the plan is for another number of ranks, when the corpus does not suit it, when
+// the loss stops being a finite number, or for a checkpoint (executor/checkpoint.h).
 [[nodiscard]] TrainSummary train(World& world, const TrainJob& job, const TrainOptions& options);
 
 // Throws ConfigError unless the plan is for `num_ranks` ranks.

@@ -1,5 +1,8 @@
 #include <algorithm>
 #include <array>
+#include <map>
+#include <set>
+#include <utility>
 
 #include "models/memory_model.h"
 #include "planner/layout_search.h"
@@ -27,29 +30,84 @@ Flops model_flops(const TaskGraph& graph, int element_bytes) {
 
 using Loads = std::array<Seconds, kNumResources>;
 
-Loads loads(const StepShape& step, const CostModel& costs, int degree) {
-  Schedule schedule{Policy::kFsmoe,
-                    std::vector<LayerDegrees>(static_cast<std::size_t>(step.network.layers), {degree, degree}),
-                    whole_unit_slices(step, Policy::kFsmoe)};
-  const TaskGraph graph = build_step_graph(step, schedule);
-  Loads result{};
-  for (const Task& task : graph.tasks) {
-    const Seconds time = costs.cost(task.work).time;
-    for (const Resource used : task.uses) result[static_cast<std::size_t>(used)] += time;
+bool is_chunk_task(const Task& task) {
+  switch (task.kind) {
+    case TaskKind::kDispatch:
+    case TaskKind::kExpertGather:
+    case TaskKind::kExpert:
+    case TaskKind::kExpertScatter:
+    case TaskKind::kCombine: return true;
+    default: return false;
   }
-  return result;
+}
+
+// The step at one chunk a block: every task outside the MoE blocks, and one of each kind inside.
+TaskGraph unpipelined_graph(const StepShape& step) {
+  const Schedule schedule{Policy::kSequential,
+                          std::vector<LayerDegrees>(static_cast<std::size_t>(step.network.layers), {1, 1}),
+                          whole_unit_slices(step, Policy::kSequential)};
+  return build_step_graph(step, schedule);
+}
+
+// `work` of a whole block, restricted to `rows` of its `capacity`.
+Work part_of(Work work, std::int64_t rows, std::int64_t capacity) {
+  if (auto* kernel = std::get_if<KernelWork>(&work)) {
+    kernel->shape.rows = kernel->shape.rows / capacity * rows;
+  } else {
+    auto& collective = std::get<CollectiveWork>(work);
+    collective.buffer = collective.buffer * (static_cast<double>(rows) / static_cast<double>(capacity));
+  }
+  return work;
+}
+
+// Least time over all degrees up to `limit` that the chunks of one block occupy their resource.
+Seconds least_chunk_time(const Work& whole, const CostModel& costs, std::int64_t capacity, int limit) {
+  Seconds least = costs.cost(whole).time;
+  for (int degree = 2; degree <= limit; ++degree) {
+    Seconds total;
+    for (int chunk = 0; chunk < degree; ++chunk) {
+      total += costs.cost(part_of(whole, chunk_range(capacity, chunk, degree).rows(), capacity)).time;
+    }
+    least = std::min(least, total);
+  }
+  return least;
+}
+
+// Least time over all cuts into up to `limit` equal slices that reducing a group's gradients occupies
+// its links.
+Seconds least_reduction_time(const StepShape& step, const CostModel& costs, GroupKind group, int limit) {
+  std::int64_t elements = 0;
+  for (int unit = 0; unit < num_gradient_units(step); ++unit) elements += gradient_elements(step, group, unit);
+  Seconds least = costs.collective(gradient_reduce_work(step, group, elements)).time;
+  for (int slices = 2; slices <= limit; ++slices) {
+    least = std::min(least, slices * costs.collective(gradient_reduce_work(step, group, elements / slices)).time);
+  }
+  return least;
 }
 
 }  // namespace
 
 Seconds step_lower_bound(const StepShape& step, const CostModel& costs, int max_degree) {
-  const auto limit = static_cast<int>(std::min<std::int64_t>(max_degree, step.capacity()));
-  Loads least = loads(step, costs, 1);
-  for (int degree = 2; degree <= limit; ++degree) {
-    const Loads other = loads(step, costs, degree);
-    for (std::size_t r = 0; r < least.size(); ++r) least[r] = std::min(least[r], other[r]);
+  const std::int64_t capacity = step.capacity();
+  const auto limit = static_cast<int>(std::min<std::int64_t>(max_degree, capacity));
+  std::map<std::pair<TaskKind, Phase>, Seconds> chunk_times;  // layers and micro-batches are alike
+  std::set<GroupKind> reduced;
+  Loads loads{};
+  for (const Task& task : unpipelined_graph(step).tasks) {
+    Seconds time;
+    if (task.kind == TaskKind::kGradientReduce) {
+      if (!reduced.insert(*task.group).second) continue;
+      time = least_reduction_time(step, costs, *task.group, 4 * step.network.layers);
+    } else if (is_chunk_task(task)) {
+      const auto [entry, is_new] = chunk_times.try_emplace({task.kind, task.phase});
+      if (is_new) entry->second = least_chunk_time(task.work, costs, capacity, limit);
+      time = entry->second;
+    } else {
+      time = costs.cost(task.work).time;
+    }
+    for (const Resource used : task.uses) loads[static_cast<std::size_t>(used)] += time;
   }
-  return *std::max_element(least.begin(), least.end());
+  return *std::max_element(loads.begin(), loads.end());
 }
 
 Prediction predict(const StepShape& step, const Schedule& schedule, const CostModel& costs, const DeviceSpec& device) {

@@ -56,6 +56,35 @@ void run_one_step(World& world, Transformer<float>& transformer, const StepShape
   static_cast<void>(GraphExecutor(graph, topological_order(graph), world.device(), transformer).run());
 }
 
+enum class Timed { kExperts, kAllButExperts };
+
+// Collects cases; a kernel that an earlier case times is left out of later ones.
+class CaseBuilder {
+ public:
+  explicit CaseBuilder(const KernelBenchmarkOptions& options) : options_(options) {}
+
+  void add(const StepShape& step, Timed timed) {
+    if (!is_valid(step)) return;
+    KernelCase kernel_case{step, {}};
+    for (const int degree : timed == Timed::kExperts ? options_.degrees : std::vector<int>{1}) {
+      if (degree > step.capacity()) continue;
+      for (const Task& task : build_step_graph(step, uniform_schedule(step, degree)).tasks) {
+        const auto* work = std::get_if<KernelWork>(&task.work);
+        if (work == nullptr || (work->op == Operator::kExpert) != (timed == Timed::kExperts)) continue;
+        if (seen_.insert({key_of(*work), work->shape.rows}).second) kernel_case.tasks.push_back(task);
+      }
+    }
+    if (!kernel_case.tasks.empty()) cases_.push_back(std::move(kernel_case));
+  }
+
+  std::vector<KernelCase> take() { return std::move(cases_); }
+
+ private:
+  const KernelBenchmarkOptions& options_;
+  std::set<std::pair<SeriesKey, std::int64_t>> seen_;
+  std::vector<KernelCase> cases_;
+};
+
 // The series being filled, by kernel; rows map to the points.
 using SeriesMap = std::map<SeriesKey, std::map<std::int64_t, MeasuredPoint>>;
 
@@ -72,41 +101,24 @@ std::vector<KernelSeries> to_series(const SeriesMap& map) {
 }  // namespace
 
 std::vector<KernelCase> kernel_cases(const Topology& topology, const KernelBenchmarkOptions& options) {
-  std::vector<KernelCase> cases;
+  CaseBuilder builder(options);
   const int ranks = topology.num_ranks();
-  const auto add = [&](const Network& network, const ParallelDegrees& degrees, std::int64_t micro_batch, bool experts) {
-    const StepShape step{network, ParallelLayout(degrees, topology), micro_batch, 1, options.sequence, 4};
-    if (is_valid(step)) cases.push_back({step, experts});
-  };
   for (Network network : options.networks) {
     network.layers = 1;  // layers of one network are alike
     for (const int tp : divisors(ranks)) {
       for (const std::int64_t micro_batch : options.micro_batches) {
-        add(network, {.dp = ranks / tp, .tp = tp, .edp = ranks}, micro_batch, false);
+        const ParallelLayout layout({.dp = ranks / tp, .tp = tp, .edp = ranks}, topology);
+        builder.add({network, layout, micro_batch, 1, options.sequence, 4}, Timed::kAllButExperts);
       }
     }
     for (const int ep : divisors(ranks)) {
       for (const int esp : divisors(ranks / ep)) {
-        add(network, {.dp = ranks, .edp = ranks / ep / esp, .ep = ep, .esp = esp}, options.micro_batches.back(), true);
+        const ParallelLayout layout({.dp = ranks, .edp = ranks / ep / esp, .ep = ep, .esp = esp}, topology);
+        builder.add({network, layout, options.micro_batches.back(), 1, options.sequence, 4}, Timed::kExperts);
       }
     }
   }
-  return cases;
-}
-
-std::vector<Task> tasks_to_time(const KernelCase& kernel_case, const std::vector<int>& degrees) {
-  std::vector<Task> tasks;
-  std::set<std::pair<SeriesKey, std::int64_t>> seen;
-  for (const int degree : degrees) {
-    if (degree > kernel_case.step.capacity()) continue;
-    const TaskGraph graph = build_step_graph(kernel_case.step, uniform_schedule(kernel_case.step, degree));
-    for (const Task& task : graph.tasks) {
-      const auto* work = std::get_if<KernelWork>(&task.work);
-      if (work == nullptr || (work->op == Operator::kExpert) != kernel_case.experts_only) continue;
-      if (seen.insert({key_of(*work), work->shape.rows}).second) tasks.push_back(task);
-    }
-  }
-  return tasks;
+  return builder.take();
 }
 
 std::vector<KernelSeries> measure_kernels(World& world, const KernelBenchmarkOptions& options,
@@ -114,15 +126,9 @@ std::vector<KernelSeries> measure_kernels(World& world, const KernelBenchmarkOpt
   SeriesMap series;
   const auto stream = world.device().make_stream("profile");
   for (const KernelCase& kernel_case : kernel_cases(world.topology(), options)) {
-    std::vector<Task> tasks = tasks_to_time(kernel_case, options.degrees);
-    std::erase_if(tasks, [&](const Task& task) {
-      const auto& work = std::get<KernelWork>(task.work);
-      return series[key_of(work)].contains(work.shape.rows);
-    });
-    if (tasks.empty()) continue;
     Transformer<float> transformer(kernel_case.step, world, 1, {});
     run_one_step(world, transformer, kernel_case.step);
-    for (const Task& task : tasks) {
+    for (const Task& task : kernel_case.tasks) {
       const auto& work = std::get<KernelWork>(task.work);
       on_measurement(fmt::format("{} {} {} rows", to_text(work.op), to_text(work.pass), work.shape.rows));
       const TaskKernel kernel = transformer.bind(task);

@@ -21,17 +21,14 @@ struct KernelBenchmarkOptions {
   RepeatOptions repeat;
 };
 
-// One transformer to build and the tasks to time on it.
+// One transformer to build and the tasks to time on it: tasks of its step graph, one per distinct work.
 struct KernelCase {
   StepShape step;
-  bool experts_only = false;  // its other kernels are timed by another case
+  std::vector<Task> tasks;
 };
 // Cases that cover every layout of `topology`'s ranks: attention and routing by tp and micro-batch,
-// experts by (ep, esp). Networks or layouts that do not divide are left out.
+// experts by (ep, esp) and degree; no kernel twice. What does not divide is left out.
 [[nodiscard]] std::vector<KernelCase> kernel_cases(const Topology& topology, const KernelBenchmarkOptions& options);
-
-// Kernels that a case times: the tasks of its step graph at each degree, one per distinct work.
-[[nodiscard]] std::vector<Task> tasks_to_time(const KernelCase& kernel_case, const std::vector<int>& degrees);
 
 // Collective over `world`. Series by ascending rows; `on_measurement` is called before each one.
 [[nodiscard]] std::vector<KernelSeries> measure_kernels(World& world, const KernelBenchmarkOptions& options,

@@ -4,22 +4,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstdlib>
 #include <ctime>
 
 #include "executor/runtime/runtime.h"
 
 namespace sextant {
 
-bool is_speaking_rank() {
-  if (detect_backend() == Backend::kLocal) return true;
-  // Open MPI, PMIx and PMI launchers, srun, torchrun conventions.
-  for (const char* name : std::array{"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID", "RANK"}) {
-    if (const char* rank = std::getenv(name)) return std::atoi(rank) == 0;
-  }
-  return true;
-}
+bool is_speaking_rank() { return launcher_place().value_or(LauncherPlace{}).rank == 0; }
 
 bool is_terminal(std::FILE* stream) { return isatty(fileno(stream)) != 0; }
 

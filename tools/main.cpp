@@ -32,6 +32,7 @@ int run_command_line(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(kExitCodes);
   sextant::RunVerb run;
+  sextant::add_profile_verb(app, run);
   sextant::add_plan_verb(app, run);
   sextant::add_simulate_verb(app, run);
   sextant::add_train_verb(app, run);

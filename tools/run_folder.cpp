@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -28,12 +30,25 @@ void create_folder(const fs::path& path) {
   if (error) throw ConfigError(fmt::format("{}: cannot create the run folder ({})", path.string(), error.message()));
 }
 
+// The checkpoint stays until the next one replaces it.
 void remove_results(const fs::path& path) {
   for (const char* name : std::array{kSummary, "trace.json", kLog, kPartialLog, "plan.yaml", "cluster.yaml"}) {
     std::error_code error;
     fs::remove(path / name, error);
     if (error) throw ConfigError(fmt::format("{}: cannot be replaced ({})", (path / name).string(), error.message()));
   }
+}
+
+// The lines of the run's log, whole or partial, up to step `last_step`.
+std::string log_until(const fs::path& path, std::int64_t last_step) {
+  std::ifstream log(path / (fs::exists(path / kPartialLog) ? kPartialLog : kLog));
+  std::string kept;
+  for (std::string line; std::getline(log, line);) {
+    const nlohmann::json entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const bool is_whole = entry.is_object() && entry.contains("step");  // the last line of a killed run may be cut
+    if (is_whole && entry["step"].get<std::int64_t>() <= last_step) kept += line + "\n";
+  }
+  return kept;
 }
 
 [[noreturn]] void fail_write(const fs::path& path) {
@@ -44,14 +59,18 @@ void remove_results(const fs::path& path) {
 
 bool holds_finished_run(const fs::path& path) { return fs::exists(path / kSummary); }
 
-RunFolder::RunFolder(fs::path path, ExistingRun existing) : path_(std::move(path)) {
+fs::path checkpoint_path(const fs::path& run_folder) { return run_folder / "checkpoint.safetensors"; }
+
+RunFolder::RunFolder(fs::path path, ExistingRun existing, std::int64_t steps_done) : path_(std::move(path)) {
   create_folder(path_);
   if (existing == ExistingRun::kRefuse && holds_finished_run(path_)) {
     throw ConfigError(
         fmt::format("{}: holds a finished run; choose another folder or replace it with --force", path_.string()));
   }
+  const std::string kept = existing == ExistingRun::kContinue ? log_until(path_, steps_done) : "";
   remove_results(path_);
   log_.open(path_ / kPartialLog, std::ios::trunc);
+  log_ << kept << std::flush;
   if (!log_) fail_write(path_ / kPartialLog);
 }
 

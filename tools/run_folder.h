@@ -4,12 +4,14 @@
 //   cluster.yaml   the cluster file that priced it, where one was given
 //   log.jsonl      one JSON object a step
 //   trace.json     one step of every rank and its prediction, for chrome://tracing or Perfetto
+//   checkpoint.safetensors  parameters and optimizer state, for --resume
 //   summary.json   what was measured beside what was predicted; its presence says the run finished
 //
 // While training goes on the log is called log.jsonl.partial, so that no file has its final name before
 // it is whole; after a failure the log so far stays under the partial name.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -17,15 +19,17 @@
 namespace sextant {
 
 enum class ExistingRun {
-  kRefuse,   // a finished run is left alone: ConfigError
-  kReplace,  // its results are removed first
+  kRefuse,    // a finished run is left alone: ConfigError
+  kReplace,   // its results are removed first
+  kContinue,  // its results are removed, the log goes on after the steps done
 };
 
 class RunFolder {
  public:
-  // Creates the folder, removes results of an earlier run and opens the log. Throws ConfigError naming
-  // the path and the system's reason when it cannot be written.
-  RunFolder(std::filesystem::path path, ExistingRun existing);
+  // Creates the folder, removes results of an earlier run and opens the log. With kContinue the log
+  // keeps its lines up to step `steps_done`, that of the checkpoint: later ones will be run again.
+  // Throws ConfigError naming the path and the system's reason when the folder cannot be written.
+  RunFolder(std::filesystem::path path, ExistingRun existing, std::int64_t steps_done = 0);
 
   // Writes a whole file under its final name.
   void write(const std::string& name, const std::string& text) const;
@@ -41,6 +45,8 @@ class RunFolder {
   std::ofstream log_;
 };
 
+// Where a run keeps its checkpoint.
+[[nodiscard]] std::filesystem::path checkpoint_path(const std::filesystem::path& run_folder);
 // True when `path` holds a finished run.
 [[nodiscard]] bool holds_finished_run(const std::filesystem::path& path);
 

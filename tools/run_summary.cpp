@@ -87,6 +87,11 @@ std::string step_json(const StepRecord& record) {
       .dump();
 }
 
+std::string progress_text(const StepRecord& record, std::int64_t num_steps, Seconds predicted) {
+  return fmt::format("step {}/{}  loss {:.4f}  {:.0f} tokens/s  step time {} (predicted {})", record.step, num_steps,
+                     record.result.loss, record.tokens_per_s, to_text(record.step_time), to_text(predicted));
+}
+
 std::string trace_json(const RunResults& results) {
   const std::vector<Timeline>& ranks = results.summary.traced.ranks;
   const int num_ranks = static_cast<int>(ranks.size());

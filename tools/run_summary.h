@@ -1,6 +1,7 @@
 // A training run as JSON and as text: its log lines, its trace and its summary.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "executor/trainer.h"
@@ -21,6 +22,8 @@ struct RunResults {
 
 // One line of log.jsonl.
 [[nodiscard]] std::string step_json(const StepRecord& record);
+// "step 12/200  loss 2.3456  10234 tokens/s  step time 51.2 ms (predicted 48.0 ms)"
+[[nodiscard]] std::string progress_text(const StepRecord& record, std::int64_t num_steps, Seconds predicted);
 // trace.json: every rank of the traced step, under its prediction where there is one.
 [[nodiscard]] std::string trace_json(const RunResults& results);
 // summary.json; all times in seconds.

@@ -37,10 +37,6 @@ void expand_weight_gradient(const ExpertShape& shape, const T* x, const T* dhidd
 
 }  // namespace
 
-std::size_t expert_saved_size(const ExpertShape& shape) {
-  return hidden_elements(shape) * (is_gated(shape) ? 2 : 1);
-}
-
 std::size_t expert_workspace_size(const ExpertShape& shape) {
   return hidden_elements(shape);
 }
@@ -51,8 +47,8 @@ void expert_forward(const ExpertShape& shape, const ExpertWeights<T>& weights, c
   const std::size_t n = hidden_elements(shape);
   expand(shape, x, weights.w1, buffers.saved);
   if (is_gated(shape)) {
-    expand(shape, x, weights.w3, buffers.saved + n);
-    silu_gate_forward(n, buffers.saved, buffers.saved + n, buffers.workspace);
+    expand(shape, x, weights.w3, buffers.saved_gate);
+    silu_gate_forward(n, buffers.saved, buffers.saved_gate, buffers.workspace);
   } else {
     gelu_forward(n, buffers.saved, buffers.workspace);
   }
@@ -67,19 +63,19 @@ void expert_input_gradient(const ExpertShape& shape, const ExpertWeights<T>& wei
   gemm<T>({.m = shape.rows, .n = shape.hidden_dim, .k = shape.model_dim}, T(1), {dy, shape.model_dim},
           {weights.w2, shape.model_dim, Transpose::kYes}, T(0), buffers.workspace, shape.hidden_dim);
   if (is_gated(shape)) {
-    silu_gate_backward_in_place(n, buffers.saved, buffers.saved + n, buffers.workspace);
+    silu_gate_backward_in_place(n, buffers.saved, buffers.saved_gate, buffers.workspace);
   } else {
     gelu_backward_in_place(n, buffers.saved, buffers.workspace);
   }
   expand_input_gradient(shape, buffers.saved, weights.w1, T(0), dx);
-  if (is_gated(shape)) expand_input_gradient(shape, buffers.saved + n, weights.w3, T(1), dx);
+  if (is_gated(shape)) expand_input_gradient(shape, buffers.saved_gate, weights.w3, T(1), dx);
 }
 
 template <typename T>
 void expert_weight_gradient(const ExpertShape& shape, const T* x, const T* dy, const ExpertGradients<T>& gradients,
                             const ExpertBuffers<T>& buffers) {
   expand_weight_gradient(shape, x, buffers.saved, gradients.w1);
-  if (is_gated(shape)) expand_weight_gradient(shape, x, buffers.saved + hidden_elements(shape), gradients.w3);
+  if (is_gated(shape)) expand_weight_gradient(shape, x, buffers.saved_gate, gradients.w3);
   gemm<T>({.m = shape.hidden_dim, .n = shape.model_dim, .k = shape.rows}, T(1),
           {buffers.workspace, shape.hidden_dim, Transpose::kYes}, {dy, shape.model_dim}, T(1), gradients.w2,
           shape.model_dim);

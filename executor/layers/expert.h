@@ -35,16 +35,18 @@ struct ExpertGradients {
   T* w2;
 };
 
-// `saved` lives from the forward to the end of the backward; `workspace` is free after the forward,
-// and from the input gradient to the weight gradient it holds the activated hidden rows.
+// `saved` and `saved_gate` [R, H] (the latter null for kGelu) live from the forward to the end of the
+// backward, row by row: the backward may be called with other ranges of rows than the forward was.
+// `workspace` [R, H] is free after the forward, and from the input gradient to the weight gradient it
+// holds the activated hidden rows.
 template <typename T>
 struct ExpertBuffers {
   T* saved;
+  T* saved_gate;
   T* workspace;
 };
 
-// Sizes in elements of T. Zero rows need none.
-[[nodiscard]] std::size_t expert_saved_size(const ExpertShape& shape);
+// Elements of T.
 [[nodiscard]] std::size_t expert_workspace_size(const ExpertShape& shape);
 
 // x [R, M] -> y [R, M]; saves the pre-activations.

@@ -1,10 +1,10 @@
 #include "executor/layers/route.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 
 #include "executor/layers/gemm.h"
+#include "executor/layers/vector_math.h"
 #include "models/error.h"
 #include "planner/task_graph.h"
 
@@ -31,7 +31,7 @@ void choose_largest(std::span<const T> logits, std::span<std::int32_t> chosen) {
 template <typename T>
 void softmax_in_place(std::span<T> values, T maximum) {
   T sum = 0;
-  for (T& value : values) sum += value = std::exp(value - maximum);
+  for (T& value : values) sum += value = exp_of(value - maximum);
   const T scale = T(1) / sum;
   for (T& value : values) value *= scale;
 }
@@ -173,6 +173,7 @@ void inverse_order_backward(const RowMap<T>& map, const InverseOrderGradient<T>&
     T* drow = data.drows + row * dim;
     const T weight = map.routing.weight[choice];
     T product = 0;
+#pragma omp simd reduction(+ : product)
     for (std::int64_t i = 0; i < dim; ++i) {
       product += dy[i] * forward_row[i];
       drow[i] = weight * dy[i];

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -49,7 +50,8 @@ class Stream {
 
 // A group of ranks. Buffers are device memory of at least the stated elements; send and receive
 // buffers do not overlap. Collectives are asynchronous: issued to `stream`, errors surface there.
-// One communicator must be used from one stream at a time; duplicate() gives another.
+// One communicator must be used from one stream at a time; duplicate() gives another. Sums run in
+// rank order, so that they are the same bit for bit with every back end on CPUs.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -66,10 +68,11 @@ class Communicator {
   virtual void broadcast(Stream& stream, void* data, std::size_t bytes, int root) = 0;
   virtual void barrier(Stream& stream) = 0;
 
-  // Collective over this communicator. Ranks of equal colour form a group, ordered by rank here.
+  // Host-side, blocking, collective over this communicator, while none of its collectives is under way
+  // on a stream. Ranks of equal colour form a group, ordered by rank here.
   [[nodiscard]] virtual std::unique_ptr<Communicator> split(int color) = 0;
   [[nodiscard]] virtual std::unique_ptr<Communicator> duplicate() = 0;
-  // Host-side gather of small messages to every rank, blocking.
+  // Host-side gather of small messages to every rank, blocking; streams may use the communicator meanwhile.
   [[nodiscard]] virtual std::vector<std::string> gather_text(const std::string& text) = 0;
 };
 
@@ -110,17 +113,38 @@ enum class Backend { kLocal, kMpi };
 // kMpi under mpirun, srun or torchrun conventions (their environment variables name a world), else kLocal.
 [[nodiscard]] Backend detect_backend();
 [[nodiscard]] bool has_backend(Backend backend);
+// Place of this process in the job by the launcher's environment; none outside a launcher. Known before
+// launch() and after it: of an error that leaves launch(), or arises outside it, rank 0 alone should tell.
+struct LauncherPlace {
+  int rank = 0;
+  int size = 1;
+};
+[[nodiscard]] std::optional<LauncherPlace> launcher_place();
+
+struct LaunchOptions {
+  std::optional<int> num_ranks = std::nullopt;      // ConfigError when the job or the topology has another number
+  std::optional<Topology> topology = std::nullopt;  // kLocal: one node where not given; kMpi: from the host names where not given
+  // A collective or host-side gather that waits longer for other ranks fails with a BackendError.
+  Seconds patience{300.0};
+  // Tells the user of an error that cannot leave launch() (below) and returns the job's exit code.
+  // Default: "sextant: <text>" on stderr; 2 for ConfigError, 4 for BackendError, else 1.
+  std::function<int(const std::exception_ptr&)> report_error = nullptr;
+};
 
 // Runs `body` on every rank and returns its exit code: the largest over the ranks.
-//   kLocal: `num_ranks` threads, as one node unless `topology` says otherwise
-//   kMpi:   once in this process; num_ranks must equal the size of the job where given
-// Exceptions leave through the caller: an error common to all ranks once; with kMpi an error on one
-// rank only aborts the job after its message. Throws BackendError "this build has no MPI back end
-// (configure with SEXTANT_WITH_MPI=ON)" where it is missing.
-struct LaunchOptions {
-  std::optional<int> num_ranks;
-  std::optional<Topology> topology;
-};
+//   kLocal: in `num_ranks` threads. An error on one rank releases the others from whatever collective
+//           they wait in; the error of the rank that failed first leaves launch().
+//   kMpi:   once in this process. When `body` throws on every rank (as run_on_all makes sure), the
+//           lowest rank's error leaves launch() in every process. When others do not fail within two
+//           seconds, the error is this rank's alone: report_error is called here and the whole job
+//           ends with its exit code. The end of every process waits for that of the others, so that
+//           rank 0 has told an error before the launcher sees the first process fail.
+// Throws BackendError "this build has no MPI back end (configure with SEXTANT_WITH_MPI=ON)" where it is missing.
 int launch(Backend backend, const LaunchOptions& options, const std::function<int(World&)>& body);
+
+// Throws `error`. Under a launcher, if launch() has not been called yet (the command line was wrong, say),
+// joins the job first and throws what launch() would if `body` had thrown `error`: launchers end a job
+// when its first process fails, which may be before rank 0 has told why.
+[[noreturn]] void throw_in_job(const std::exception_ptr& error);
 
 }  // namespace sextant

@@ -69,7 +69,6 @@ Workspace<T>::Workspace(Device& device, const Dimensions& dims, double rope_thet
     : rotary(make<T>(device, static_cast<std::int64_t>(rotary_table_size(dims.attention)))),
       attention(make<T>(device, static_cast<std::int64_t>(attention_workspace_size(dims.attention)))),
       expert(make<T>(device, static_cast<std::int64_t>(expert_workspace_size(dims.expert)))),
-      head(make<T>(device, static_cast<std::int64_t>(head_workspace_size(dims.head)))),
       expert_rows_in(make_if<T>(dims.exchanges(), device, dims.expert.rows * dims.model_dim())),
       expert_rows_out(make_if<T>(dims.exchanges(), device, dims.expert.rows * dims.model_dim())),
       dlogits(make<T>(device, dims.tokens() * dims.route.experts)),

@@ -57,7 +57,6 @@ struct Workspace {
   DeviceBuffer<T> rotary;
   DeviceBuffer<T> attention;
   DeviceBuffer<T> expert;
-  DeviceBuffer<T> head;
   DeviceBuffer<T> expert_rows_in;   // rows of one expert
   DeviceBuffer<T> expert_rows_out;
   DeviceBuffer<T> dlogits;          // [S, E]

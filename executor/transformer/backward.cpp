@@ -33,7 +33,7 @@ void BackwardTasks<T>::head(const Task& task) {
   begin_unit(task, 0);
   MicroBatchActivations<T>& a = state_.activations(task.micro_batch);
   head_backward(state_.dims.head, state_.weights.head, a.x.back().data(), a.residual_gradient.data(),
-                state_.weights.head_gradients, a.head_saved.data(), state_.workspace.head.data());
+                state_.weights.head_gradients, a.head_saved.data());
 }
 
 template <typename T>

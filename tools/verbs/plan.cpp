@@ -107,6 +107,7 @@ std::string result_text(const PlanResult& result) {
 
 int run_plan(const PlanArguments& arguments) {
   const Cluster cluster = load_cluster(arguments.cluster);
+  if (arguments.out) require_writable(*arguments.out);
   const PlanResult result = search_plans(search_request(arguments, cluster), cluster);
   const bool found = result.status == PlanStatus::kFound;
   if (found && arguments.out) write_plans(*arguments.out, result.plans);

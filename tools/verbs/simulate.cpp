@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "executor/trainer.h"
 #include "models/yaml_io.h"
 #include "planner/schedule.h"
+#include "planner/step_prediction.h"
 #include "tools/chrome_trace.h"
 #include "tools/console.h"
 #include "tools/plan_inputs.h"

@@ -9,14 +9,15 @@
 #include <optional>
 #include <string>
 
+#include "executor/checkpoint.h"
 #include "executor/data.h"
 #include "executor/runtime/runtime.h"
 #include "executor/trainer.h"
 #include "tools/console.h"
 #include "tools/plan_inputs.h"
+#include "tools/progress_line.h"
 #include "tools/run_folder.h"
 #include "tools/run_summary.h"
-#include "tools/train_progress.h"
 #include "tools/verbs/verbs.h"
 
 namespace sextant {
@@ -32,6 +33,8 @@ struct TrainArguments {
   double learning_rate = OptimizerOptions{}.learning_rate;
   int warmup_steps = OptimizerOptions{}.warmup_steps;
   std::optional<int> ranks;
+  std::int64_t checkpoint_every = 0;
+  bool resume = false;
   bool force = false;
   bool json = false;
 };
@@ -47,6 +50,7 @@ struct TrainInputs {
   PricedPlan priced;
   StepPrediction prediction;
   const Corpus& corpus;
+  CheckpointInfo start;  // where the run begins: step 0, or the checkpoint's
 };
 
 TrainInputs load_inputs(const TrainArguments& arguments, int num_ranks, SharedCorpus& shared) {
@@ -55,7 +59,19 @@ TrainInputs load_inputs(const TrainArguments& arguments, int num_ranks, SharedCo
   std::call_once(shared.once, [&] { shared.corpus = load_corpus(arguments.data); });
   check_corpus(shared.corpus, priced.plan.step, arguments.data);
   StepPrediction prediction = predict_step(priced.plan, priced.costs.get());
-  return {.priced = std::move(priced), .prediction = std::move(prediction), .corpus = shared.corpus};
+  CheckpointInfo start{.step = 0, .seed = arguments.seed, .network_hash = {}};
+  if (arguments.resume) {
+    start = require_resumable(checkpoint_path(arguments.out), priced.plan.step, arguments.steps);
+  }
+  return {.priced = std::move(priced),
+          .prediction = std::move(prediction),
+          .corpus = shared.corpus,
+          .start = std::move(start)};
+}
+
+ExistingRun existing_run(const TrainArguments& arguments) {
+  if (arguments.resume) return ExistingRun::kContinue;
+  return arguments.force ? ExistingRun::kReplace : ExistingRun::kRefuse;
 }
 
 OptimizerOptions optimizer_options(const TrainArguments& arguments) {
@@ -74,8 +90,8 @@ class RunReporter {
       : arguments_(arguments),
         inputs_(inputs),
         backend_(std::move(backend)),
-        folder_(arguments.out, arguments.force ? ExistingRun::kReplace : ExistingRun::kRefuse),
-        progress_(stderr, is_terminal(stderr), arguments.steps, inputs.prediction.step_time) {
+        folder_(arguments.out, existing_run(arguments), inputs.start.step),
+        progress_(stderr, is_terminal(stderr)) {
     folder_.write("plan.yaml", plan_to_yaml(inputs.priced.plan));
     if (inputs.priced.cluster) folder_.write("cluster.yaml", cluster_to_yaml(*inputs.priced.cluster));
     for (const std::string& warning : inputs.priced.warnings) warn(warning);
@@ -83,7 +99,8 @@ class RunReporter {
 
   void on_step(const StepRecord& record) {
     folder_.append_to_log(step_json(record));
-    progress_.show(record);
+    progress_.show(progress_text(record, arguments_.steps, inputs_.prediction.step_time), record.step,
+                   arguments_.steps);
   }
 
   // The summary comes last: its presence says that the run finished.
@@ -111,7 +128,7 @@ class RunReporter {
   const TrainInputs& inputs_;
   std::string backend_;
   RunFolder folder_;
-  TrainProgress progress_;
+  ProgressLine progress_;
 };
 
 int train_on_rank(World& world, const TrainArguments& arguments, SharedCorpus& shared) {
@@ -123,8 +140,11 @@ int train_on_rank(World& world, const TrainArguments& arguments, SharedCorpus& s
   });
   TrainOptions options;
   options.steps = arguments.steps;
-  options.seed = arguments.seed;
+  options.seed = inputs->start.seed;
   options.optimizer = optimizer_options(arguments);
+  options.checkpoint = checkpoint_path(arguments.out);
+  options.checkpoint_every = arguments.checkpoint_every;
+  if (arguments.resume) options.resume_from = options.checkpoint;
   options.on_step = [&](const StepRecord& record) {
     if (reporter) reporter->on_step(record);
   };
@@ -167,7 +187,7 @@ void add_train_verb(CLI::App& app, RunVerb& run) {
   verb->add_option("--data", arguments->data, "Text file, or folder of text files; every byte is a token")
       ->required()
       ->type_name("PATH");
-  verb->add_option("--steps", arguments->steps, "Training steps")->required()->check(CLI::Range(1, 1 << 30));
+  verb->add_option("--steps", arguments->steps, "Training steps in all; a resumed run goes on to this step")->required()->check(CLI::Range(1, 1 << 30));
   verb->add_option("--out", arguments->out, "Run folder, created where it is missing")->required()->type_name("DIR");
   verb->add_option("--cluster", arguments->cluster,
                    "Cluster file of the plan: adds the predicted timeline to trace and summary")
@@ -182,7 +202,13 @@ void add_train_verb(CLI::App& app, RunVerb& run) {
   verb->add_option("--warmup-steps", arguments->warmup_steps, "Steps over which the learning rate rises to its peak")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  verb->add_flag("--force", arguments->force, "Replace a finished run in the run folder");
+  verb->add_option("--checkpoint-every", arguments->checkpoint_every,
+                   "Steps between checkpoints; 0: after the last step only")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  auto* resume = verb->add_flag("--resume", arguments->resume,
+                                "Go on from the checkpoint in the run folder up to step --steps, with any layout");
+  verb->add_flag("--force", arguments->force, "Replace a finished run in the run folder")->excludes(resume);
   verb->add_flag("--json", arguments->json, "Print the summary as one JSON object on stdout");
   verb->callback([arguments, &run] { run = [arguments] { return run_train(*arguments); }; });
 }

@@ -15,7 +15,7 @@ const std::byte* at(const void* data, std::size_t offset_bytes) {
 }
 std::byte* at(void* data, std::size_t offset_bytes) { return static_cast<std::byte*>(data) + offset_bytes; }
 
-void copy(void* to, const void* from, std::size_t bytes) {
+void copy_bytes(void* to, const void* from, std::size_t bytes) {
   if (bytes > 0) std::memcpy(to, from, bytes);
 }
 
@@ -77,7 +77,7 @@ void LocalCommunicator::Member::run_all_to_all(const LocalCall& call) const {
   const std::vector<LocalCall>& calls = exchange(call);
   for (std::size_t step = 0; step < size; ++step) {
     const std::size_t other = (rank + step) % size;  // starting at oneself spreads the readers
-    copy(at(call.recv, other * bytes), at(calls[other].send, rank * bytes), bytes);
+    copy_bytes(at(call.recv, other * bytes), at(calls[other].send, rank * bytes), bytes);
   }
   meet(call.operation);
 }
@@ -87,7 +87,7 @@ void LocalCommunicator::Member::run_all_gather(const LocalCall& call) const {
   const std::vector<LocalCall>& calls = exchange(call);
   for (std::size_t step = 0; step < size; ++step) {
     const std::size_t other = (rank + step) % size;
-    copy(at(call.recv, other * bytes), calls[other].send, bytes);
+    copy_bytes(at(call.recv, other * bytes), calls[other].send, bytes);
   }
   meet(call.operation);
 }
@@ -112,7 +112,7 @@ void LocalCommunicator::Member::run_all_reduce(const LocalCall& call) const {
   for (std::size_t step = 1; step < size; ++step) {
     const std::size_t other = (rank + step) % size;
     const std::size_t offset = segment_begin(other) * element_bytes;
-    copy(at(call.recv, offset), at(calls[other].recv, offset), segment_begin(other + 1) * element_bytes - offset);
+    copy_bytes(at(call.recv, offset), at(calls[other].recv, offset), segment_begin(other + 1) * element_bytes - offset);
   }
   meet(call.operation);
 }
@@ -120,7 +120,7 @@ void LocalCommunicator::Member::run_all_reduce(const LocalCall& call) const {
 void LocalCommunicator::Member::run_broadcast(const LocalCall& call) const {
   const std::vector<LocalCall>& calls = exchange(call);
   const auto root = static_cast<std::size_t>(*call.root);
-  if (rank != root) copy(call.recv, calls[root].recv, call.count);
+  if (rank != root) copy_bytes(call.recv, calls[root].recv, call.count);
   meet(call.operation);
 }
 

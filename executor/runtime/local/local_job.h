@@ -20,7 +20,7 @@ struct LocalCall {
   void* recv = nullptr;
   std::size_t count = 0;
   DataType type = DataType::kFloat32;
-  std::optional<int> root;  // of a broadcast, which counts bytes
+  std::optional<int> root = std::nullopt;  // of a broadcast, which counts bytes
 };
 
 // Shared state of one group's communicators. Slots are written by their rank before a rendezvous and

@@ -35,11 +35,15 @@ Tensors<double> random_tensors(const ExpertShape& shape, std::uint32_t seed) {
 
 template <typename T>
 struct Memory {
-  std::vector<T> saved, workspace;
+  std::vector<T> saved, saved_gate, workspace;
 
   explicit Memory(const ExpertShape& shape)
-      : saved(expert_saved_size(shape), T(-9)), workspace(expert_workspace_size(shape), T(-9)) {}
-  ExpertBuffers<T> buffers() { return {saved.data(), workspace.data()}; }
+      : saved(expert_workspace_size(shape), T(-9)),
+        saved_gate(shape.kind == ExpertKind::kSwiglu ? saved.size() : 0, T(-9)),
+        workspace(expert_workspace_size(shape), T(-9)) {}
+  ExpertBuffers<T> buffers() {
+    return {saved.data(), saved_gate.empty() ? nullptr : saved_gate.data(), workspace.data()};
+  }
 };
 
 template <typename T>

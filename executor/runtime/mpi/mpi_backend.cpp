@@ -1,0 +1,220 @@
+#include "executor/runtime/mpi/mpi_backend.h"
+
+#include <mpi.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "executor/runtime/common_error.h"
+#include "executor/runtime/cpu/cpu_device.h"
+#include "executor/runtime/host_topology.h"
+#include "executor/runtime/mpi/mpi_communicator.h"
+#include "executor/runtime/mpi/mpi_session.h"
+#include "models/error.h"
+
+namespace sextant {
+namespace {
+
+constexpr int kOutcomeTag = 1;  // on MPI_COMM_WORLD, which nothing else uses
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0) throw BackendError("gethostname: the host has no name");
+  return name.data();
+}
+
+// The same for all processes under one kernel, whatever host names their namespaces give.
+std::string machine_id() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  return file >> id ? id : host_name();
+}
+
+MPI_Comm duplicate_world() {
+  MPI_Comm world = MPI_COMM_NULL;
+  check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &world), "MPI_Comm_dup");
+  return world;
+}
+
+// Keeps memory that MPI may still write to when a collective was given up.
+class MpiDevice : public CpuDevice {
+ public:
+  MpiDevice(MpiSession& session, int ranks_on_machine)
+      : CpuDevice(ranks_on_machine, [&session] { session.abandon(); }), session_(session) {}
+  void deallocate(void* memory) noexcept override {
+    if (!session_.has_unfinished()) CpuDevice::deallocate(memory);
+  }
+
+ private:
+  MpiSession& session_;
+};
+
+class MpiWorld : public World {
+ public:
+  MpiWorld(MpiSession& session, std::optional<Topology> topology)
+      : topology_(topology),
+        communicator_(session, duplicate_world()),
+        hosts_(communicator_.gather_text(host_name())),
+        device_(session, count_ranks_on_machine()) {}
+
+  [[nodiscard]] int rank() const override { return communicator_.rank(); }
+  [[nodiscard]] int size() const override { return communicator_.size(); }
+  [[nodiscard]] std::string backend() const override { return "mpi"; }
+  [[nodiscard]] Topology topology() const override { return topology_ ? *topology_ : topology_from_hosts(hosts_); }
+  [[nodiscard]] Device& device() override { return device_; }
+  [[nodiscard]] Communicator& communicator() override { return communicator_; }
+
+ private:
+  int count_ranks_on_machine() {
+    const std::vector<std::string> machines = communicator_.gather_text(machine_id());
+    return static_cast<int>(std::count(machines.begin(), machines.end(), machine_id()));
+  }
+
+  std::optional<Topology> topology_;
+  MpiCommunicator communicator_;
+  std::vector<std::string> hosts_;  // [rank]
+  MpiDevice device_;
+};
+
+// How the body ended on one rank, and what the ranks tell each other of it: exit code, whether MPI
+// calls were left unfinished, error.
+struct Outcome {
+  int exit_code = 0;
+  bool has_unfinished = false;
+  std::exception_ptr error;
+};
+
+std::string to_message(const Outcome& outcome) {
+  return fmt::format("{} {} {}", outcome.exit_code, outcome.has_unfinished ? 1 : 0, encode_error(outcome.error));
+}
+
+struct JobOutcome {
+  int exit_code = 0;
+  bool has_unfinished = false;
+  std::vector<std::string> errors;  // [rank], encoded
+};
+
+JobOutcome combine(const std::vector<std::string>& messages) {
+  JobOutcome job;
+  for (const std::string& message : messages) {
+    const std::size_t first = message.find(' ');
+    const std::size_t second = message.find(' ', first + 1);
+    job.exit_code = std::max(job.exit_code, std::stoi(message.substr(0, first)));
+    job.has_unfinished = job.has_unfinished || message[first + 1] == '1';
+    job.errors.push_back(message.substr(second + 1));
+  }
+  return job;
+}
+
+int report_to_stderr(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const ConfigError& e) {
+    fmt::print(stderr, "sextant: {}\n", e.what());
+    return 2;
+  } catch (const BackendError& e) {
+    fmt::print(stderr, "sextant: {}\n", e.what());
+    return 4;
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "sextant: internal error: {}\n", e.what());
+    return 1;
+  } catch (...) {
+    fmt::print(stderr, "sextant: internal error of unknown type\n");
+    return 1;
+  }
+}
+
+[[noreturn]] void abort_job(const LaunchOptions& options, const std::exception_ptr& error) {
+  const int exit_code = options.report_error ? options.report_error(error) : report_to_stderr(error);
+  std::fflush(nullptr);  // MPI_Abort does not
+  MPI_Abort(MPI_COMM_WORLD, exit_code);
+  std::_Exit(exit_code);
+}
+
+// Every rank of a job that cannot finalise knows the same error: one tells it and ends the others.
+[[noreturn]] void abort_together(const MpiSession& session, const LaunchOptions& options,
+                                 const std::exception_ptr& error) {
+  constexpr std::chrono::seconds kLongEnoughToBeEnded{10};
+  if (session.rank() != 0) std::this_thread::sleep_for(kLongEnoughToBeEnded);
+  abort_job(options, error);
+}
+
+Outcome run_body(MpiSession& session, const LaunchOptions& options, const std::function<int(World&)>& body) {
+  Outcome outcome;
+  try {
+    MpiWorld world(session, options.topology);
+    outcome.exit_code = body(world);
+  } catch (...) {
+    outcome.error = std::current_exception();
+  }
+  outcome.has_unfinished = session.has_unfinished();
+  return outcome;
+}
+
+// How long to wait for the other ranks to end their body as well. After an error of this rank alone it
+// need not be long, and the lowest such rank should be the first to give up, so that one rank tells.
+std::optional<Seconds> patience_for_others(const MpiSession& session, const Outcome& outcome) {
+  constexpr Seconds kForOthersToFailToo{2.0};
+  constexpr Seconds kStagger{0.1};
+  if (!outcome.error) return std::nullopt;
+  if (is_common(outcome.error)) return session.patience();
+  return kForOthersToFailToo + kStagger * std::min(session.rank(), 10);
+}
+
+JobOutcome agree_on_outcome(MpiSession& session, const LaunchOptions& options, const Outcome& outcome) {
+  const MpiWait wait{.session = session,
+                     .who = [&] { return fmt::format("rank {}: end of the job", session.rank()); },
+                     .patience = patience_for_others(session, outcome),
+                     .outlives_failure = true};
+  try {
+    return combine(gather_texts(MPI_COMM_WORLD, kOutcomeTag, to_message(outcome), wait));
+  } catch (...) {
+    abort_job(options, outcome.error ? outcome.error : std::current_exception());
+  }
+}
+
+void check_num_ranks(const MpiSession& session, const LaunchOptions& options) {
+  if (options.num_ranks && *options.num_ranks != session.size()) {
+    throw ConfigError(fmt::format("{} ranks asked for, but the job has {}", *options.num_ranks, session.size()));
+  }
+  if (options.topology && options.topology->num_ranks() != session.size()) {
+    throw ConfigError(fmt::format("a topology of {} nodes of {} devices for a job of {} ranks", options.topology->nodes,
+                                  options.topology->devices_per_node, session.size()));
+  }
+}
+
+}  // namespace
+
+bool is_mpi_built() { return true; }
+
+bool is_mpi_started() {
+  int is_started = 0;
+  MPI_Initialized(&is_started);
+  return is_started != 0;
+}
+
+int launch_mpi(const LaunchOptions& options, const std::function<int(World&)>& body) {
+  // Finalised when the process ends, not here: see launch().
+  static MpiSession session;
+  session.begin(options.patience);
+  check_num_ranks(session, options);
+  const Outcome outcome = run_body(session, options, body);
+  const JobOutcome job = agree_on_outcome(session, options, outcome);
+  try {
+    rethrow_lowest(job.errors);
+  } catch (...) {
+    if (job.has_unfinished) abort_together(session, options, std::current_exception());
+    throw;
+  }
+  return job.exit_code;
+}
+
+}  // namespace sextant

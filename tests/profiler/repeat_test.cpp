@@ -1,0 +1,61 @@
+#include "profiler/repeat.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+
+namespace sextant {
+namespace {
+
+void spin(std::chrono::microseconds length) {
+  const auto until = std::chrono::steady_clock::now() + length;
+  while (std::chrono::steady_clock::now() < until) {
+  }
+}
+
+TEST(Measure, SlowestRankCounts) {
+  launch(Backend::kLocal, {.num_ranks = 2}, [](World& world) {
+    const auto stream = world.device().make_stream("test");
+    const auto call = [&](Stream& s) {
+      s.enqueue([&] { spin(std::chrono::microseconds(world.rank() == 1 ? 500 : 1)); });
+    };
+    const MeasuredPoint point = measure(world, *stream, call, {.repeats = 5, .block_time = Seconds(0.002)});
+    EXPECT_GE(point.median, Seconds(500e-6));  // also on rank 0, which itself needs a microsecond
+    EXPECT_LE(point.low, point.median);
+    EXPECT_LE(point.median, point.high);
+    EXPECT_EQ(point.repeats, 5);
+    return 0;
+  });
+}
+
+TEST(Measure, RanksMakeTheSameNumberOfCalls) {
+  std::atomic<int> calls[2] = {0, 0};
+  launch(Backend::kLocal, {.num_ranks = 2}, [&](World& world) {
+    const auto stream = world.device().make_stream("test");
+    const auto call = [&](Stream& s) {
+      s.enqueue([&] {
+        ++calls[world.rank()];
+        spin(std::chrono::microseconds(world.rank() == 0 ? 300 : 5));
+      });
+    };
+    static_cast<void>(measure(world, *stream, call, {.repeats = 3, .block_time = Seconds(0.003)}));
+    return 0;
+  });
+  EXPECT_EQ(calls[0].load(), calls[1].load());
+  EXPECT_GE(calls[0].load(), 3 + 3);  // warm-up and estimate, then at least a call a block
+}
+
+TEST(Measure, LimitsTheCallsOfABlock) {
+  std::atomic<int> calls = 0;
+  launch(Backend::kLocal, {.num_ranks = 1}, [&](World& world) {
+    const auto stream = world.device().make_stream("test");
+    const auto call = [&](Stream& s) { s.enqueue([&] { ++calls; }); };
+    static_cast<void>(measure(world, *stream, call, {.repeats = 4, .block_time = Seconds(1.0), .max_calls = 10}));
+    return 0;
+  });
+  EXPECT_EQ(calls.load(), 1 + 2 + 4 * 10);
+}
+
+}  // namespace
+}  // namespace sextant

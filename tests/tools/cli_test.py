@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+"""The sextant command as its users meet it: output, files, error lines and exit codes.
+
+python3 cli_test.py SEXTANT [MPIRUN]   with MPIRUN, training is launched by it: one process a rank.
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SEXTANT = ""
+MPIRUN = ""
+
+NETWORK = """\
+schema: sextant/network@1
+name: tiny
+source: made for this test
+vocabulary: 256
+layers: 2
+model_dim: 32
+heads: 4
+kv_heads: 4
+head_dim: 8
+rope_theta: 10000
+expert_kind: swiglu
+expert_hidden_dim: 32
+num_experts: 4
+top_k: 2
+capacity_factor: 2.0
+aux_loss_coefficient: 0.01
+"""
+
+
+def cluster(memory="1 GiB"):
+    series = "\n".join(
+        f"""  - op: {op}
+    group: {{nodes: 1, ranks_per_node: {ranks}}}
+    line: {{alpha: 20 us, beta: 0.5 ns/B}}
+    source: made for this test"""
+        for op in ["all_to_all", "all_gather", "reduce_scatter", "all_reduce"]
+        for ranks in [2, 4]
+    )
+    return f"""\
+schema: sextant/cluster@1
+name: two ranks
+source: made for this test
+topology: {{nodes: 1, devices_per_node: 2}}
+backend: local
+machine: none
+date: 2025-01-01
+element_bytes: 4
+device: {{peak: 10 GFLOP/s, memory_bandwidth: 10 GB/s, memory: {memory}}}
+launch_latency: 10 us
+collectives:
+{series}
+kernels: []
+kernel_fits: []
+"""
+
+
+def clean_environment():
+    """Without the variables of a launcher that this test may run under."""
+    prefixes = ("OMPI_", "PMIX_", "PMI_", "SLURM_")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(prefixes)}
+    environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+    return environment
+
+
+def sextant(*arguments, ranks=0):
+    """Runs the command; on `ranks` processes where that is not 0."""
+    launcher = [MPIRUN, "--oversubscribe", "-np", str(ranks)] if ranks else []
+    command = [*launcher, SEXTANT, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=clean_environment(), check=False)
+
+
+def error_lines(result):
+    """What sextant itself said; mpirun adds its own account of a job that failed."""
+    return [line for line in result.stderr.splitlines() if line.startswith("sextant: ")]
+
+
+class CommandLine(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="sextant_cli_")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.write("network.yaml", NETWORK)
+        self.write("cluster.yaml", cluster())
+        self.write("text.txt", "the quick brown fox jumps over the lazy dog\n" * 50)
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text, encoding="utf-8")
+        return self.folder / name
+
+    def plan(self, *options):
+        return sextant("plan", "--network", self.folder / "network.yaml", "--cluster", self.folder / "cluster.yaml",
+                       "--global-batch", 4, "--sequence", 16, *options)
+
+    def make_plan(self, *options):
+        result = self.plan("--out", self.folder / "plan.yaml", *options)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return self.folder / "plan.yaml"
+
+    def train(self, *flags, ranks=2, **options):
+        """sextant train on `ranks` ranks; `options` add to or replace the usual ones."""
+        options = {"plan": self.folder / "plan.yaml", "data": self.folder / "text.txt", "out": self.folder / "run",
+                   "steps": 6, **options}
+        arguments = [text for key, value in options.items() for text in ("--" + key.replace("_", "-"), value)]
+        if not MPIRUN and ranks != 2:
+            arguments += ["--ranks", ranks]
+        return sextant("train", *arguments, *flags, ranks=ranks if MPIRUN else 0)
+
+    def assert_fails(self, result, code, *texts):
+        """One line on stderr that has all `texts`, nothing on stdout, the exit code."""
+        lines = error_lines(result)
+        self.assertEqual(len(lines), 1, result.stderr)
+        for text in texts:
+            self.assertIn(str(text), lines[0])
+        self.assertEqual(result.stdout, "")
+        self.assertEqual(result.returncode, code, result.stderr)
+
+
+class WithoutTraining(CommandLine):
+    def test_help_and_version_are_answers(self):
+        for arguments in (["--help"], ["plan", "--help"], ["train", "--help"], ["simulate", "--help"], ["--version"]):
+            result = sextant(*arguments)
+            self.assertEqual((result.returncode, result.stderr), (0, ""), arguments)
+            self.assertTrue(result.stdout)
+
+    def test_an_unknown_option_is_bad_input(self):
+        self.assert_fails(sextant("plan", "--netwrok", "x"), 2)
+        self.assert_fails(sextant("trian"), 2)
+        self.assert_fails(sextant(), 2)
+
+    def test_plan_json_is_one_object(self):
+        result = self.plan("--json", "--top", 3)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        plan = json.loads(result.stdout)
+        self.assertEqual(plan["status"], "found")
+        self.assertEqual(plan["layout"]["dp"] * plan["layout"]["tp"], 2)
+        self.assertLessEqual(plan["step_time_interval_s"][0], plan["step_time_s"])
+        self.assertEqual(len(plan["alternatives"]), 2)
+
+    def test_plan_writes_the_next_plans_beside_the_best(self):
+        self.make_plan("--top", 2)
+        self.assertTrue((self.folder / "plan-2.yaml").is_file())
+
+    def test_fixed_degrees_and_schedule_are_kept(self):
+        plan = json.loads(self.plan("--json", "--fix", "tp=2,esp=2", "--schedule", "tutel", "--r-fwd", 3).stdout)
+        self.assertEqual((plan["layout"]["tp"], plan["layout"]["esp"]), (2, 2))
+        self.assertEqual((plan["schedule"], plan["r_fwd"]), ("tutel", 3))
+
+    def test_simulation_agrees_with_the_plan(self):
+        plan = json.loads(self.plan("--json", "--out", self.folder / "plan.yaml").stdout)
+        result = sextant("simulate", "--plan", self.folder / "plan.yaml", "--cluster", self.folder / "cluster.yaml",
+                         "--json", "--trace", self.folder / "trace.json")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        simulated = json.loads(result.stdout)
+        self.assertAlmostEqual(simulated["step_time_s"], plan["step_time_s"], places=12)
+        events = json.loads((self.folder / "trace.json").read_text())["traceEvents"]
+        self.assertEqual(max(event["tid"] for event in events if event["ph"] == "X"), 1)  # compute, intra
+
+    def test_a_changed_cluster_file_is_warned_of(self):
+        plan = self.make_plan()
+        changed = self.write("changed.yaml", cluster("2 GiB"))
+        result = sextant("simulate", "--plan", plan, "--cluster", changed)
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("warning", result.stderr)
+        self.assertIn("changed.yaml", result.stderr)
+
+    def test_a_misspelt_key_is_told_with_its_place(self):
+        self.write("network.yaml", NETWORK.replace("heads: 4", "haeds: 4", 1))
+        self.assert_fails(self.plan(), 2, "network.yaml:", "haeds")
+
+    def test_a_missing_unit_is_told_with_its_place(self):
+        self.write("cluster.yaml", cluster(memory="1024"))
+        self.assert_fails(self.plan(), 2, "cluster.yaml:9:", "1024")
+
+    def test_bad_values_of_options_are_told(self):
+        self.assert_fails(self.plan("--fix", "epp=2"), 2, "--fix", "epp=2", "esp")
+        self.assert_fails(self.plan("--fix", "ep=two"), 2, "--fix", "ep=two")
+        self.assert_fails(self.plan("--schedule", "fastest"), 2, "fastest", "fsmoe")
+        self.assert_fails(self.plan("--top", 0), 2, "--top")
+
+    def test_a_degree_that_does_not_divide_has_no_plan(self):
+        self.assert_fails(self.plan("--fix", "ep=3"), 3, "no feasible plan")
+
+    def test_a_network_that_does_not_fit_has_no_plan(self):
+        self.write("cluster.yaml", cluster(memory="1 KiB"))
+        self.assert_fails(self.plan("--out", self.folder / "plan.yaml"), 3, "no feasible plan", "memory", "1 KiB")
+        self.assertFalse((self.folder / "plan.yaml").exists())
+        result = self.plan("--json")
+        self.assertEqual(result.returncode, 3)
+        self.assertEqual(json.loads(result.stdout)["status"], "infeasible")
+
+    def test_an_unwritable_plan_is_told(self):
+        self.assert_fails(self.plan("--out", self.folder / "missing/plan.yaml"), 2, "missing/plan.yaml",
+                          "No such file or directory")
+
+
+class Training(CommandLine):
+    def setUp(self):
+        super().setUp()
+        self.make_plan()
+
+    def test_a_run_leaves_its_folder(self):
+        result = self.train(cluster=self.folder / "cluster.yaml")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("step 6/6", result.stderr)
+        self.assertIn("predicted", result.stdout)
+        run = self.folder / "run"
+        names = sorted(path.name for path in run.iterdir())
+        self.assertEqual(names, ["checkpoint.safetensors", "cluster.yaml", "log.jsonl", "plan.yaml", "summary.json",
+                                 "trace.json"])
+        log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+        self.assertEqual([entry["step"] for entry in log], [1, 2, 3, 4, 5, 6])
+        summary = json.loads((run / "summary.json").read_text())
+        self.assertEqual(summary["ranks"], 2)
+        self.assertEqual(summary["backend"], "mpi" if MPIRUN else "local")
+        self.assertAlmostEqual(summary["prediction_error"],
+                               summary["predicted_step_time_s"] / summary["step_time_s"]["mean"] - 1)
+        self.assertEqual(set(summary["timeline"]["tasks"][0]["measured"]), {"0", "1"})
+        processes = [event["args"]["name"] for event in json.loads((run / "trace.json").read_text())["traceEvents"]
+                     if event["name"] == "process_name"]
+        self.assertEqual(sorted(processes), ["rank 0", "rank 0 predicted", "rank 1", "rank 1 predicted"])
+
+    def test_json_prints_the_summary_alone(self):
+        result = self.train("--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(json.loads(result.stdout)["steps"], 6)
+
+    def test_the_same_seed_gives_the_same_losses(self):
+        def losses(seed):
+            result = self.train("--force", seed=seed)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            return [json.loads(line)["loss"] for line in (self.folder / "run/log.jsonl").read_text().splitlines()]
+
+        self.assertEqual(losses(7), losses(7))
+        self.assertNotEqual(losses(7), losses(8))
+
+    def test_a_run_goes_on_from_its_checkpoint(self):
+        self.assertEqual(self.train(steps=4).returncode, 0)
+        self.assert_fails(self.train("--resume", steps=4), 2, "nothing is left to do")
+        result = self.train("--resume")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        log = [json.loads(line)["step"] for line in (self.folder / "run/log.jsonl").read_text().splitlines()]
+        self.assertEqual(log, [1, 2, 3, 4, 5, 6])
+
+    def test_a_finished_run_is_replaced_only_by_force(self):
+        self.assertEqual(self.train().returncode, 0)
+        before = (self.folder / "run/summary.json").read_text()
+        self.assert_fails(self.train(), 2, self.folder / "run", "--force")
+        self.assertEqual((self.folder / "run/summary.json").read_text(), before)
+        self.assertEqual(self.train("--force").returncode, 0)
+
+    def test_a_plan_for_another_rank_count_is_refused(self):
+        self.assert_fails(self.train(ranks=3), 2, "plan needs 2 ranks", "this job has 3")
+        self.assertFalse((self.folder / "run").exists())
+
+    def test_data_that_cannot_be_used_is_told(self):
+        missing = self.folder / "nowhere"
+        self.assert_fails(self.train(data=missing), 2, missing, "no such file or folder")
+        short = self.write("short.txt", "too short")
+        self.assert_fails(self.train(data=short), 2, short, "9 bytes", "at least 17")
+        self.assertFalse((self.folder / "run").exists())
+
+    def test_an_unwritable_run_folder_is_told(self):
+        file = self.write("file", "in the way")
+        self.assert_fails(self.train(out=file / "run"), 2, file, "Not a directory")
+
+    def test_a_broken_plan_is_told_with_its_place(self):
+        text = (self.folder / "plan.yaml").read_text()
+        self.write("plan.yaml", text.replace("policy:", "polcy:"))
+        self.assert_fails(self.train(), 2, "plan.yaml:", "polcy")
+        self.assert_fails(self.train(plan=self.folder / "none.yaml"), 2, "none.yaml")
+
+    def test_a_diverging_run_ends_without_results(self):
+        result = self.train(learning_rate="1e30", warmup_steps=0, steps=50)
+        self.assert_fails(result, 2, "lower learning rate")
+        self.assertFalse((self.folder / "run/summary.json").exists())
+        self.assertFalse((self.folder / "run/log.jsonl").exists())
+
+
+if __name__ == "__main__":
+    SEXTANT = sys.argv[1]
+    MPIRUN = sys.argv[2] if len(sys.argv) > 2 else ""
+    suite = "Training" if MPIRUN else None
+    unittest.main(argv=sys.argv[:1], defaultTest=suite, verbosity=2)
