@@ -29,16 +29,12 @@ constexpr ShapeField shape_field(const char* name) {
           .max = std::numeric_limits<int>::max()};
 }
 
-constexpr std::array kShapeFields{shape_field<&KernelShape::model_dim>("model_dim"),
-                                  shape_field<&KernelShape::hidden_dim>("hidden_dim"),
-                                  shape_field<&KernelShape::experts>("experts"),
-                                  shape_field<&KernelShape::top_k>("top_k"),
-                                  shape_field<&KernelShape::gated>("gated"),
-                                  shape_field<&KernelShape::sequence>("sequence"),
-                                  shape_field<&KernelShape::heads>("heads"),
-                                  shape_field<&KernelShape::kv_heads>("kv_heads"),
-                                  shape_field<&KernelShape::head_dim>("head_dim"),
-                                  shape_field<&KernelShape::vocabulary>("vocabulary")};
+constexpr std::array kShapeFields{
+    shape_field<&KernelShape::model_dim>("model_dim"), shape_field<&KernelShape::hidden_dim>("hidden_dim"),
+    shape_field<&KernelShape::experts>("experts"),     shape_field<&KernelShape::top_k>("top_k"),
+    shape_field<&KernelShape::gated>("gated"),         shape_field<&KernelShape::sequence>("sequence"),
+    shape_field<&KernelShape::heads>("heads"),         shape_field<&KernelShape::kv_heads>("kv_heads"),
+    shape_field<&KernelShape::head_dim>("head_dim"),   shape_field<&KernelShape::vocabulary>("vocabulary")};
 
 // ---- reading ----
 
@@ -147,14 +143,15 @@ KernelSeries parse_kernel(const ConfigNode& node) {
 }
 
 KernelFit parse_kernel_fit(const ConfigNode& node) {
-  node.expect_keys({"op", "pass", "alpha", "gamma", "beta"}, {"residual"});
+  node.expect_keys({"op", "pass", "alpha", "gamma", "beta"}, {"gated", "residual", "source"});
   KernelFit fit{.op = parse_enum<Operator>(node["op"], kNumOperators),
                 .pass = parse_enum<Pass>(node["pass"], 2),
                 .alpha = node["alpha"].as_seconds(),
                 .gamma = node["gamma"].as_seconds_per_flop(),
-                .beta = node["beta"].as_seconds_per_byte(),
-                .residual = {}};
+                .beta = node["beta"].as_seconds_per_byte()};
+  if (node.has("gated")) fit.gated = static_cast<int>(node["gated"].as_int(0, 1));
   if (node.has("residual")) fit.residual = parse_residual(node["residual"]);
+  if (node.has("source")) fit.source = node["source"].as_string();
   return fit;
 }
 
@@ -186,8 +183,9 @@ void parse_kernels(const ConfigNode& list, Cluster& cluster) {
 void parse_kernel_fits(const ConfigNode& list, Cluster& cluster) {
   for (const ConfigNode& item : list.items()) {
     cluster.kernel_fits.push_back(parse_kernel_fit(item));
-    reject_twin(cluster.kernel_fits, item,
-                [](const KernelFit& a, const KernelFit& b) { return a.op == b.op && a.pass == b.pass; });
+    reject_twin(cluster.kernel_fits, item, [](const KernelFit& a, const KernelFit& b) {
+      return a.op == b.op && a.pass == b.pass && a.gated == b.gated;
+    });
   }
 }
 
@@ -274,10 +272,10 @@ void write_kernel(YamlWriter& writer, const KernelSeries& series) {
 }
 
 void write_kernel_fit(YamlWriter& writer, const KernelFit& fit) {
-  writer.begin_flow_map()
-      .entry("op", to_text(fit.op))
-      .entry("pass", to_text(fit.pass))
-      .entry("alpha", to_exact_text(fit.alpha))
+  writer.begin_flow_map().entry("op", to_text(fit.op)).entry("pass", to_text(fit.pass));
+  if (fit.gated) writer.entry("gated", *fit.gated);
+  if (!fit.source.empty()) writer.entry("source", fit.source);
+  writer.entry("alpha", to_exact_text(fit.alpha))
       .entry("gamma", to_exact_text(fit.gamma))
       .entry("beta", to_exact_text(fit.beta));
   write_residual(writer, fit.residual);
@@ -342,7 +340,9 @@ Cluster parse_cluster(const ConfigNode& node) {
   return cluster;
 }
 
-Cluster load_cluster(const std::filesystem::path& path) { return parse_cluster(ConfigNode::load_file(path)); }
+Cluster load_cluster(const std::filesystem::path& path) {
+  return parse_cluster(ConfigNode::load_file(path));
+}
 
 std::string cluster_to_yaml(const Cluster& cluster) {
   YamlWriter writer;

@@ -20,16 +20,16 @@ class ConfigNode;
 
 // One measured size: repeats on all ranks at once, the slowest rank's time of each repeat.
 struct MeasuredPoint {
-  Seconds median;
-  Seconds low;   // 10th percentile over the repeats
-  Seconds high;  // 90th percentile
+  Seconds median{};
+  Seconds low{};   // 10th percentile over the repeats
+  Seconds high{};  // 90th percentile
   int repeats = 0;
   bool operator==(const MeasuredPoint&) const = default;
 };
 
 struct CollectivePoint {
-  Bytes buffer;  // convention of models/work.h
-  MeasuredPoint time;
+  Bytes buffer{};  // convention of models/work.h
+  MeasuredPoint time{};
   bool operator==(const CollectivePoint&) const = default;
 };
 
@@ -37,16 +37,16 @@ struct CollectivePoint {
 // only `line` (published alpha and beta): then points is empty.
 struct CollectiveSeries {
   Collective op = Collective::kAllToAll;
-  GroupShape group;
-  std::vector<CollectivePoint> points;
-  std::optional<AlphaBeta> line;  // fitted from the points, or published
-  std::string source;             // of a published line; empty when measured
+  GroupShape group{};
+  std::vector<CollectivePoint> points{};
+  std::optional<AlphaBeta> line{};  // fitted from the points, or published
+  std::string source{};             // of a published line; empty when measured
   bool operator==(const CollectiveSeries&) const = default;
 };
 
 struct KernelPoint {
   std::int64_t rows = 0;
-  MeasuredPoint time;
+  MeasuredPoint time{};
   bool operator==(const KernelPoint&) const = default;
 };
 
@@ -54,8 +54,8 @@ struct KernelPoint {
 struct KernelSeries {
   Operator op = Operator::kExpert;
   Pass pass = Pass::kForward;
-  KernelShape shape;
-  std::vector<KernelPoint> points;
+  KernelShape shape{};
+  std::vector<KernelPoint> points{};
   bool operator==(const KernelSeries&) const = default;
 };
 
@@ -63,34 +63,36 @@ struct KernelSeries {
 struct KernelFit {
   Operator op = Operator::kExpert;
   Pass pass = Pass::kForward;
-  Seconds alpha;
-  SecondsPerFlop gamma;
-  SecondsPerByte beta;
-  FitResidual residual;
+  std::optional<int> gated{};  // kExpert: only experts with (1) or without (0) a gate matrix; absent: both
+  Seconds alpha{};
+  SecondsPerFlop gamma{};
+  SecondsPerByte beta{};
+  FitResidual residual{};
+  std::string source{};  // of a published fit; empty when measured
   bool operator==(const KernelFit&) const = default;
 };
 
 struct DeviceSpec {
-  FlopsPerSecond peak;               // datasheet or measured matrix-product rate of one rank
-  BytesPerSecond memory_bandwidth;
-  Bytes memory;                      // usable by one rank
+  FlopsPerSecond peak{};  // datasheet or measured matrix-product rate of one rank
+  BytesPerSecond memory_bandwidth{};
+  Bytes memory{};  // usable by one rank
   bool operator==(const DeviceSpec&) const = default;
 };
 
 struct Cluster {
-  std::string name;
-  std::vector<std::string> aliases;
-  std::string source;                // "measured by sextant profile ..." or a citation
-  Topology topology;
-  std::string backend;               // local, mpi, cuda
-  std::string machine;               // processor, cores, libraries; free text
-  std::string date;                  // of the measurement, ISO 8601
+  std::string name{};
+  std::vector<std::string> aliases{};
+  std::string source{};  // "measured by sextant profile ..." or a citation
+  Topology topology{};
+  std::string backend{};  // local, mpi, cuda
+  std::string machine{};  // processor, cores, libraries; free text
+  std::string date{};     // of the measurement, ISO 8601
   int element_bytes = 4;
-  DeviceSpec device;
-  Seconds launch_latency;            // CostModel::launch_latency
-  std::vector<CollectiveSeries> collectives;
-  std::vector<KernelSeries> kernels;
-  std::vector<KernelFit> kernel_fits;
+  DeviceSpec device{};
+  Seconds launch_latency{};  // CostModel::launch_latency
+  std::vector<CollectiveSeries> collectives{};
+  std::vector<KernelSeries> kernels{};
+  std::vector<KernelFit> kernel_fits{};
   bool operator==(const Cluster&) const = default;
 };
 

@@ -30,8 +30,9 @@ std::vector<TimedCounts> timed_counts(const Cluster& cluster, Operator op, Pass 
 }
 
 void replace_fit(std::vector<KernelFit>& fits, const KernelFit& fit) {
-  const auto same = std::find_if(fits.begin(), fits.end(),
-                                 [&](const KernelFit& other) { return other.op == fit.op && other.pass == fit.pass; });
+  const auto same = std::find_if(fits.begin(), fits.end(), [&](const KernelFit& other) {
+    return other.op == fit.op && other.pass == fit.pass && !other.gated;
+  });
   if (same == fits.end()) {
     fits.push_back(fit);
   } else {
@@ -51,12 +52,9 @@ void fit_cluster(Cluster& cluster) {
       const std::vector<TimedCounts> points = timed_counts(cluster, op, pass);
       if (points.empty()) continue;
       const RooflineFit fit = fit_roofline(points);
-      replace_fit(cluster.kernel_fits, {.op = op,
-                                        .pass = pass,
-                                        .alpha = fit.alpha,
-                                        .gamma = fit.gamma,
-                                        .beta = fit.beta,
-                                        .residual = fit.residual});
+      replace_fit(
+          cluster.kernel_fits,
+          {.op = op, .pass = pass, .alpha = fit.alpha, .gamma = fit.gamma, .beta = fit.beta, .residual = fit.residual});
     }
   }
 }

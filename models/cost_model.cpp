@@ -8,20 +8,28 @@ namespace sextant {
 
 const char* to_text(CostSource source) {
   switch (source) {
-    case CostSource::kMeasured: return "measured";
-    case CostSource::kInterpolated: return "interpolated";
-    case CostSource::kFitted: return "fitted";
-    case CostSource::kDatasheet: return "datasheet";
+    case CostSource::kMeasured:
+      return "measured";
+    case CostSource::kInterpolated:
+      return "interpolated";
+    case CostSource::kFitted:
+      return "fitted";
+    case CostSource::kDatasheet:
+      return "datasheet";
   }
   SEXTANT_CHECK(false, "cost source {}", static_cast<int>(source));
 }
 
 const char* to_text(Resource resource) {
   switch (resource) {
-    case Resource::kCompute: return "compute";
-    case Resource::kIntra: return "intra";
-    case Resource::kInter: return "inter";
-    case Resource::kHost: return "host";
+    case Resource::kCompute:
+      return "compute";
+    case Resource::kIntra:
+      return "intra";
+    case Resource::kInter:
+      return "inter";
+    case Resource::kHost:
+      return "host";
   }
   SEXTANT_CHECK(false, "resource {}", static_cast<int>(resource));
 }

@@ -11,9 +11,9 @@ enum class CostSource { kMeasured, kInterpolated, kFitted, kDatasheet };
 [[nodiscard]] const char* to_text(CostSource source);
 
 struct CostEstimate {
-  Seconds time;                                // median
-  Seconds low;                                 // 10th percentile of the measurement or of the fit's residuals
-  Seconds high;                                // 90th percentile
+  Seconds time{};  // median
+  Seconds low{};   // 10th percentile of the measurement or of the fit's residuals
+  Seconds high{};  // 90th percentile
   CostSource source = CostSource::kDatasheet;
 };
 

@@ -4,11 +4,11 @@
 // class stand in tools/main.cpp: ConfigError 2, BackendError 4, anything else 1.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <stdexcept>
 #include <string>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace sextant {
 
@@ -46,7 +46,7 @@ class InternalError : public Error {
 }  // namespace sextant
 
 // Invariant of ours, active in every build: SEXTANT_CHECK(a == b, "sizes {} and {}", a, b).
-#define SEXTANT_CHECK(condition, ...)                                                                         \
-  do {                                                                                                        \
+#define SEXTANT_CHECK(condition, ...)                                                                            \
+  do {                                                                                                           \
     if (!(condition)) ::sextant::throw_internal_error(#condition, __FILE__, __LINE__, fmt::format(__VA_ARGS__)); \
   } while (false)

@@ -1,9 +1,8 @@
 #include "models/layout.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <map>
+
+#include <fmt/format.h>
 
 #include "models/error.h"
 
@@ -40,9 +39,9 @@ void require_positive(const ParallelDegrees& d, const Topology& t) {
   const struct {
     const char* name;
     int value;
-  } entries[] = {{"pp", d.pp},   {"dp", d.dp},   {"cp", d.cp},       {"tp", d.tp},
-                 {"edp", d.edp}, {"ep", d.ep},   {"esp", d.esp},     {"nodes", t.nodes},
-                 {"devices_per_node", t.devices_per_node}};
+  } entries[] = {{"pp", d.pp},   {"dp", d.dp},       {"cp", d.cp},
+                 {"tp", d.tp},   {"edp", d.edp},     {"ep", d.ep},
+                 {"esp", d.esp}, {"nodes", t.nodes}, {"devices_per_node", t.devices_per_node}};
   for (const auto& entry : entries) {
     if (entry.value < 1) throw ConfigError(fmt::format("{} is {}; allowed: 1 or more", entry.name, entry.value));
   }
@@ -63,26 +62,47 @@ void require_world_size(const ParallelDegrees& d, const Topology& t) {
                                   t.devices_per_node));
   }
   if (product({d.pp, d.dp, d.cp, d.tp}) != world_size) {
-    throw ConfigError(fmt::format("pp {} x dp {} x cp {} x tp {} = {}, but there are nodes {} x devices_per_node {} = "
-                                  "{} ranks",
-                                  d.pp, d.dp, d.cp, d.tp, product({d.pp, d.dp, d.cp, d.tp}), t.nodes,
-                                  t.devices_per_node, world_size));
+    throw ConfigError(fmt::format(
+        "pp {} x dp {} x cp {} x tp {} = {}, but there are nodes {} x devices_per_node {} = "
+        "{} ranks",
+        d.pp, d.dp, d.cp, d.tp, product({d.pp, d.dp, d.cp, d.tp}), t.nodes, t.devices_per_node, world_size));
   }
   if (product({d.pp, d.edp, d.ep, d.esp}) != world_size) {
-    throw ConfigError(fmt::format("pp {} x edp {} x ep {} x esp {} = {}, but there are nodes {} x devices_per_node {} = "
-                                  "{} ranks",
-                                  d.pp, d.edp, d.ep, d.esp, product({d.pp, d.edp, d.ep, d.esp}), t.nodes,
-                                  t.devices_per_node, world_size));
+    throw ConfigError(fmt::format(
+        "pp {} x edp {} x ep {} x esp {} = {}, but there are nodes {} x devices_per_node {} = "
+        "{} ranks",
+        d.pp, d.edp, d.ep, d.esp, product({d.pp, d.edp, d.ep, d.esp}), t.nodes, t.devices_per_node, world_size));
   }
 }
 
-// Nodes spanned and the most ranks in one of them.
+// Nodes spanned and the most ranks in one of them. REQUIRES: ranks ascending.
 GroupShape shape_of(const std::vector<int>& ranks, const Topology& topology) {
-  std::map<int, int> ranks_in_node;
-  for (const int rank : ranks) ++ranks_in_node[topology.node_of(rank)];
-  int widest = 0;
-  for (const auto& [node, count] : ranks_in_node) widest = std::max(widest, count);
-  return {.nodes = static_cast<int>(ranks_in_node.size()), .ranks_per_node = widest};
+  GroupShape shape{.nodes = 0, .ranks_per_node = 0};
+  int node = -1;
+  int in_node = 0;
+  for (const int rank : ranks) {
+    if (topology.node_of(rank) != node) {
+      node = topology.node_of(rank);
+      ++shape.nodes;
+      in_node = 0;
+    }
+    shape.ranks_per_node = std::max(shape.ranks_per_node, ++in_node);
+  }
+  return shape;
+}
+
+GroupShape widest_shape(const ParallelLayout& layout, GroupKind kind) {
+  const Topology& topology = layout.topology();
+  // Groups that begin at the same place in a node have the same shape.
+  std::vector<bool> is_seen(static_cast<std::size_t>(topology.devices_per_node), false);
+  GroupShape widest;
+  for (int rank = 0; rank < layout.world_size(); ++rank) {
+    const auto place = static_cast<std::size_t>(rank % topology.devices_per_node);
+    if (is_seen[place] || layout.index_in_group(kind, rank) != 0) continue;
+    is_seen[place] = true;
+    widest = std::max(widest, shape_of(layout.group_ranks(kind, rank), topology));  // nodes first, then ranks in one
+  }
+  return widest;
 }
 
 }  // namespace
@@ -109,9 +129,14 @@ ParallelLayout::ParallelLayout(const ParallelDegrees& degrees, const Topology& t
     : degrees_(degrees), topology_(topology) {
   require_positive(degrees, topology);
   require_world_size(degrees, topology);
+  for (int kind = 0; kind < kNumGroupKinds; ++kind) {
+    shapes_[static_cast<std::size_t>(kind)] = widest_shape(*this, static_cast<GroupKind>(kind));
+  }
 }
 
-int ParallelLayout::group_size(GroupKind kind) const { return axis_of(kind, degrees_).size; }
+int ParallelLayout::group_size(GroupKind kind) const {
+  return axis_of(kind, degrees_).size;
+}
 
 int ParallelLayout::index_in_group(GroupKind kind, int rank) const {
   SEXTANT_CHECK(rank >= 0 && rank < world_size(), "rank {} of {}", rank, world_size());
@@ -126,18 +151,6 @@ std::vector<int> ParallelLayout::group_ranks(GroupKind kind, int rank) const {
   std::vector<int> ranks(static_cast<std::size_t>(axis.size));
   for (int i = 0; i < axis.size; ++i) ranks[static_cast<std::size_t>(i)] = first + i * axis.stride;
   return ranks;
-}
-
-GroupShape ParallelLayout::group_shape(GroupKind kind) const {
-  GroupShape widest;
-  for (int rank = 0; rank < world_size(); ++rank) {
-    if (index_in_group(kind, rank) != 0) continue;
-    const GroupShape shape = shape_of(group_ranks(kind, rank), topology_);
-    if (shape.nodes > widest.nodes || (shape.nodes == widest.nodes && shape.ranks_per_node > widest.ranks_per_node)) {
-      widest = shape;
-    }
-  }
-  return widest;
 }
 
 std::string to_text(const ParallelDegrees& degrees) {

@@ -5,6 +5,7 @@
 // so rank = ((stage * dp + dp_index) * cp + cp_index) * tp + tp_index, and likewise for experts.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -67,13 +68,14 @@ class ParallelLayout {
   // Position of `rank` in its group of `kind`.
   [[nodiscard]] int index_in_group(GroupKind kind, int rank) const;
   // Shape of the widest group of `kind` (groups of one kind may straddle node borders unevenly).
-  [[nodiscard]] GroupShape group_shape(GroupKind kind) const;
+  [[nodiscard]] GroupShape group_shape(GroupKind kind) const { return shapes_[static_cast<std::size_t>(kind)]; }
 
   bool operator==(const ParallelLayout&) const = default;
 
  private:
   ParallelDegrees degrees_;
   Topology topology_;
+  std::array<GroupShape, kNumGroupKinds> shapes_{};
 };
 
 // "dp2 tp2 | edp1 ep2 esp2", with pp and cp only where they exceed 1.

@@ -1,10 +1,10 @@
 #include "models/linear_fit.h"
 
-#include <Eigen/Dense>
-
 #include <algorithm>
 #include <cmath>
 #include <vector>
+
+#include <Eigen/Dense>
 
 #include "models/error.h"
 

@@ -18,16 +18,16 @@ struct FitResidual {
 
 // T(n) = alpha + n * beta (FSMoE section 4.1; spec 3.1).
 struct AlphaBeta {
-  Seconds alpha;
-  SecondsPerByte beta;
-  FitResidual residual;
+  Seconds alpha{};
+  SecondsPerByte beta{};
+  FitResidual residual{};
   [[nodiscard]] Seconds at(Bytes amount) const { return alpha + beta * amount; }
   bool operator==(const AlphaBeta&) const = default;
 };
 
 struct TimedAmount {
-  Bytes amount;
-  Seconds time;
+  Bytes amount{};
+  Seconds time{};
 };
 
 // Weighted least squares (weights 1/time^2, so small sizes count as much as large ones), alpha and
@@ -35,16 +35,16 @@ struct TimedAmount {
 [[nodiscard]] AlphaBeta fit_alpha_beta(std::span<const TimedAmount> points);
 
 struct TimedCounts {
-  Flops flops;
-  Bytes bytes;
-  Seconds time;
+  Flops flops{};
+  Bytes bytes{};
+  Seconds time{};
 };
 
 struct RooflineFit {
-  Seconds alpha;
-  SecondsPerFlop gamma;
-  SecondsPerByte beta;
-  FitResidual residual;
+  Seconds alpha{};
+  SecondsPerFlop gamma{};
+  SecondsPerByte beta{};
+  FitResidual residual{};
 };
 
 // t = alpha + gamma * flops + beta * bytes by non-negative least squares on relative error.

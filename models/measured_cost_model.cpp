@@ -11,8 +11,8 @@
 namespace sextant {
 namespace {
 
-constexpr CostEstimate kFree{.time = Seconds(0.0), .low = Seconds(0.0), .high = Seconds(0.0),
-                             .source = CostSource::kMeasured};
+constexpr CostEstimate kFree{
+    .time = Seconds(0.0), .low = Seconds(0.0), .high = Seconds(0.0), .source = CostSource::kMeasured};
 
 // Time with the interval of a fit whose residuals stay within `relative` for nine points of ten.
 CostEstimate fitted(Seconds time, double relative) {
@@ -33,6 +33,7 @@ struct PricedSeries {
 };
 
 PricedSeries priced(const CollectiveSeries& series) {
+  SEXTANT_CHECK(!series.points.empty() || series.line, "a series of {} without points and line", to_text(series.op));
   std::vector<MeasuredCurve::Point> points;
   for (const CollectivePoint& point : series.points) {
     points.push_back({.size = point.buffer.value(), .time = point.time});
@@ -52,7 +53,9 @@ MeasuredCurve curve_of(const KernelSeries& series) {
 
 // Share of its buffer that a rank exchanges with the n - 1 others; the same for the four collectives
 // up to a constant (a ring all-reduce passes it twice).
-double ring_factor(int num_ranks) { return (num_ranks - 1.0) / num_ranks; }
+double ring_factor(int num_ranks) {
+  return (num_ranks - 1.0) / num_ranks;
+}
 
 // How far two group shapes are apart: doublings of ranks plus doublings of nodes.
 double distance(const GroupShape& a, const GroupShape& b) {
@@ -74,7 +77,7 @@ class MeasuredCostModel : public CostModel {
     for (const KernelSeries& series : cluster.kernels) {
       kernels_.emplace(std::tuple(series.op, series.pass, series.shape), curve_of(series));
     }
-    for (const KernelFit& fit : cluster.kernel_fits) fits_.emplace(std::pair(fit.op, fit.pass), fit);
+    for (const KernelFit& fit : cluster.kernel_fits) fits_.emplace(std::tuple(fit.op, fit.pass, fit.gated), fit);
   }
 
   [[nodiscard]] CostEstimate kernel(const KernelWork& work) const override {
@@ -84,7 +87,8 @@ class MeasuredCostModel : public CostModel {
     const auto series = kernels_.find({work.op, work.pass, key});
     if (series != kernels_.end()) return series->second.at(static_cast<double>(work.shape.rows));
     const KernelCounts counts = count(work, element_bytes_);
-    const auto fit = fits_.find({work.op, work.pass});
+    auto fit = fits_.find({work.op, work.pass, work.shape.gated});
+    if (fit == fits_.end()) fit = fits_.find({work.op, work.pass, std::nullopt});
     if (fit == fits_.end()) return roofline(work, counts);
     const KernelFit& f = fit->second;
     return fitted(f.alpha + f.gamma * counts.flops + f.beta * counts.bytes, f.residual.p90);
@@ -149,7 +153,7 @@ class MeasuredCostModel : public CostModel {
   Seconds launch_latency_;
   CollectiveMap collectives_;
   std::map<std::tuple<Operator, Pass, KernelShape>, MeasuredCurve> kernels_;
-  std::map<std::pair<Operator, Pass>, KernelFit> fits_;
+  std::map<std::tuple<Operator, Pass, std::optional<int>>, KernelFit> fits_;  // by operator, pass and gate
 };
 
 }  // namespace

@@ -29,7 +29,9 @@ std::vector<double> non_decreasing(const std::vector<double>& values) {
   return result;
 }
 
-double lerp_at(double x, double x0, double y0, double x1, double y1) { return y0 + (y1 - y0) * (x - x0) / (x1 - x0); }
+double lerp_at(double x, double x0, double y0, double x1, double y1) {
+  return y0 + (y1 - y0) * (x - x0) / (x1 - x0);
+}
 
 }  // namespace
 
@@ -62,8 +64,10 @@ double MeasuredCurve::time_above(double size) const {
 
 CostEstimate MeasuredCurve::at(double size) const {
   const auto estimate = [](double time_s, double low_ratio, double high_ratio, CostSource source) {
-    return CostEstimate{
-        .time = Seconds(time_s), .low = Seconds(time_s * low_ratio), .high = Seconds(time_s * high_ratio), .source = source};
+    return CostEstimate{.time = Seconds(time_s),
+                        .low = Seconds(time_s * low_ratio),
+                        .high = Seconds(time_s * high_ratio),
+                        .source = source};
   };
   const std::size_t last = sizes_.size() - 1;
   if (size < sizes_.front()) return estimate(time_below(size), low_ratios_[0], high_ratios_[0], CostSource::kFitted);

@@ -7,9 +7,9 @@
 namespace sextant {
 namespace {
 
-constexpr double kIndexBytes = 4.0;         // expert and row numbers are 32-bit integers
-constexpr double kBalanceBytes = 8.0;       // sums for the auxiliary loss are doubles
-constexpr std::int64_t kQueryBlock = 64;    // attention keeps probabilities in blocks of 64 query rows
+constexpr double kIndexBytes = 4.0;       // expert and row numbers are 32-bit integers
+constexpr double kBalanceBytes = 8.0;     // sums for the auxiliary loss are doubles
+constexpr std::int64_t kQueryBlock = 64;  // attention keeps probabilities in blocks of 64 query rows
 
 // Sizes of one rank's share, in elements; doubles, so that no product overflows.
 struct Sizes {
@@ -54,7 +54,9 @@ double probabilities_per_head(std::int64_t sequence) {
   return in_blocks + static_cast<double>(rest) * static_cast<double>(sequence);
 }
 
-Bytes elements(const StepShape& step, double count) { return Bytes(count * step.element_bytes); }
+Bytes elements(const StepShape& step, double count) {
+  return Bytes(count * step.element_bytes);
+}
 
 // Input of every layer and of the head, and in every layer x + attention, its norm and the norm's
 // root mean squares.
@@ -69,8 +71,8 @@ Bytes attention_activations(const StepShape& step, const Sizes& s) {
   const double kept = s.sequence_rows * (s.model_dim + 1.0 + s.qkv_dim + s.query_dim);
   const double heads = static_cast<double>(step.network.heads) / step.layout.degrees().tp;
   // A context-parallel rank holds its rows of the square only.
-  const double probabilities = static_cast<double>(step.micro_batch) * heads * probabilities_per_head(step.sequence) /
-                               step.layout.degrees().cp;
+  const double probabilities =
+      static_cast<double>(step.micro_batch) * heads * probabilities_per_head(step.sequence) / step.layout.degrees().cp;
   return elements(step, s.layers * (gathered + kept + probabilities));
 }
 
@@ -88,8 +90,7 @@ Bytes routing(const StepShape& step, const Sizes& s) {
   const double probabilities = s.tokens * step.network.num_experts;
   const Bytes indices((2.0 * choices + step.network.num_experts) * kIndexBytes);
   const Bytes balance(2.0 * step.network.num_experts * kBalanceBytes);
-  return s.layers * (indices + balance + elements(step, 2.0 * choices + probabilities)) +
-         elements(step, probabilities);
+  return s.layers * (indices + balance + elements(step, 2.0 * choices + probabilities)) + elements(step, probabilities);
 }
 
 // Rows on their way between ranks: sent, received, gathered over esp; one expert's rows packed.

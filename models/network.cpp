@@ -19,7 +19,9 @@ constexpr int kMaxHeads = 1 << 12;
 constexpr int kMaxExperts = 1 << 12;
 constexpr int kMaxLayers = 1 << 10;
 
-int as_bounded_int(const ConfigNode& node, int max) { return static_cast<int>(node.as_int(1, max)); }
+int as_bounded_int(const ConfigNode& node, int max) {
+  return static_cast<int>(node.as_int(1, max));
+}
 
 ExpertKind expert_kind_of(const ConfigNode& node) {
   const std::string text = node.as_string();
@@ -43,7 +45,9 @@ void require_consistent(const ConfigNode& node, const Network& n) {
 
 }  // namespace
 
-const char* to_text(ExpertKind kind) { return kind == ExpertKind::kGelu ? "gelu" : "swiglu"; }
+const char* to_text(ExpertKind kind) {
+  return kind == ExpertKind::kGelu ? "gelu" : "swiglu";
+}
 
 std::int64_t expert_capacity(const Network& network, std::int64_t tokens) {
   const double rows = network.top_k * network.capacity_factor * static_cast<double>(tokens) / network.num_experts;
@@ -123,7 +127,9 @@ std::int64_t attention_parameters(const Network& n) {
   return n.model_dim * (query_dim + 2 * key_value_dim) + query_dim * n.model_dim;
 }
 
-std::int64_t replicated_layer_parameters(const Network& n) { return 2 * n.model_dim + n.model_dim * n.num_experts; }
+std::int64_t replicated_layer_parameters(const Network& n) {
+  return 2 * n.model_dim + n.model_dim * n.num_experts;
+}
 
 std::int64_t expert_parameters(const Network& n) {
   const std::int64_t matrices = n.expert_kind == ExpertKind::kSwiglu ? 3 : 2;
@@ -133,8 +139,8 @@ std::int64_t expert_parameters(const Network& n) {
 namespace {
 
 std::int64_t parameters_with_experts(const Network& n, int experts_per_layer) {
-  const std::int64_t layer = attention_parameters(n) + replicated_layer_parameters(n) +
-                             experts_per_layer * expert_parameters(n);
+  const std::int64_t layer =
+      attention_parameters(n) + replicated_layer_parameters(n) + experts_per_layer * expert_parameters(n);
   const std::int64_t embedding = n.vocabulary * n.model_dim;
   const std::int64_t head = n.model_dim + n.model_dim * n.vocabulary;
   return embedding + n.layers * layer + head;
@@ -142,7 +148,11 @@ std::int64_t parameters_with_experts(const Network& n, int experts_per_layer) {
 
 }  // namespace
 
-std::int64_t total_parameters(const Network& network) { return parameters_with_experts(network, network.num_experts); }
-std::int64_t active_parameters(const Network& network) { return parameters_with_experts(network, network.top_k); }
+std::int64_t total_parameters(const Network& network) {
+  return parameters_with_experts(network, network.num_experts);
+}
+std::int64_t active_parameters(const Network& network) {
+  return parameters_with_experts(network, network.top_k);
+}
 
 }  // namespace sextant

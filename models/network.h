@@ -19,18 +19,18 @@ enum class ExpertKind {
 
 struct Network {
   std::string name;
-  std::vector<std::string> aliases;
-  std::string source;                 // where the numbers come from; may be empty for own networks
-  std::int64_t vocabulary = 256;      // bytes
+  std::vector<std::string> aliases{};
+  std::string source{};           // where the numbers come from; may be empty for own networks
+  std::int64_t vocabulary = 256;  // bytes
   int layers = 0;
-  std::int64_t model_dim = 0;         // M
-  int heads = 0;                      // query heads
-  int kv_heads = 0;                   // key/value heads; divides heads
-  std::int64_t head_dim = 0;          // per head; heads * head_dim need not equal model_dim
+  std::int64_t model_dim = 0;  // M
+  int heads = 0;               // query heads
+  int kv_heads = 0;            // key/value heads; divides heads
+  std::int64_t head_dim = 0;   // per head; heads * head_dim need not equal model_dim
   double rope_theta = 10000.0;
   ExpertKind expert_kind = ExpertKind::kSwiglu;
-  std::int64_t expert_hidden_dim = 0; // H of one expert
-  int num_experts = 0;                // E
+  std::int64_t expert_hidden_dim = 0;  // H of one expert
+  int num_experts = 0;                 // E
   int top_k = 0;
   double capacity_factor = 1.0;       // f: rows per expert and source rank = ceil(top_k * f * S / E), at most S
   double aux_loss_coefficient = 0.0;  // load-balance loss; 0 switches it off
@@ -51,10 +51,11 @@ void write_network(YamlWriter& writer, const Network& network);
 [[nodiscard]] std::string network_to_yaml(const Network& network);
 
 // Parameters of the parts, in elements, of the whole network (no sharding).
-[[nodiscard]] std::int64_t attention_parameters(const Network& network);       // one layer: Wq Wk Wv Wo
-[[nodiscard]] std::int64_t replicated_layer_parameters(const Network& network);  // one layer: two RMSNorm weights and the gate
-[[nodiscard]] std::int64_t expert_parameters(const Network& network);          // ONE expert
+[[nodiscard]] std::int64_t attention_parameters(const Network& network);  // one layer: Wq Wk Wv Wo
+[[nodiscard]] std::int64_t replicated_layer_parameters(
+    const Network& network);                                           // one layer: two RMSNorm weights and the gate
+[[nodiscard]] std::int64_t expert_parameters(const Network& network);  // ONE expert
 [[nodiscard]] std::int64_t total_parameters(const Network& network);
-[[nodiscard]] std::int64_t active_parameters(const Network& network);          // top_k experts a layer
+[[nodiscard]] std::int64_t active_parameters(const Network& network);  // top_k experts a layer
 
 }  // namespace sextant

@@ -1,12 +1,12 @@
 #include "models/units.h"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <optional>
 #include <span>
+
+#include <fmt/format.h>
 
 #include "models/error.h"
 
@@ -29,16 +29,15 @@ struct NamedScale {
 
 constexpr double kKibi = 1024.0;
 
-constexpr std::array kTimeUnits{
-    NamedScale{"s", {}}, NamedScale{"ms", {1.0, 1e3}}, NamedScale{"us", {1.0, 1e6}}, NamedScale{"ns", {1.0, 1e9}}};
+constexpr std::array kTimeUnits{NamedScale{"s", {}}, NamedScale{"ms", {1.0, 1e3}}, NamedScale{"us", {1.0, 1e6}},
+                                NamedScale{"ns", {1.0, 1e9}}};
 
 constexpr std::array kDecimalPrefixes{NamedScale{"", {}},     NamedScale{"k", {1e3}},  NamedScale{"M", {1e6}},
                                       NamedScale{"G", {1e9}}, NamedScale{"T", {1e12}}, NamedScale{"P", {1e15}}};
 
-constexpr std::array kBinaryPrefixes{NamedScale{"Ki", {kKibi}}, NamedScale{"Mi", {kKibi * kKibi}},
-                                     NamedScale{"Gi", {kKibi * kKibi * kKibi}},
-                                     NamedScale{"Ti", {kKibi * kKibi * kKibi * kKibi}},
-                                     NamedScale{"Pi", {kKibi * kKibi * kKibi * kKibi * kKibi}}};
+constexpr std::array kBinaryPrefixes{
+    NamedScale{"Ki", {kKibi}}, NamedScale{"Mi", {kKibi * kKibi}}, NamedScale{"Gi", {kKibi * kKibi * kKibi}},
+    NamedScale{"Ti", {kKibi * kKibi * kKibi * kKibi}}, NamedScale{"Pi", {kKibi * kKibi * kKibi * kKibi * kKibi}}};
 
 std::optional<Scale> find(std::span<const NamedScale> scales, std::string_view name) {
   for (const NamedScale& candidate : scales) {
@@ -47,7 +46,9 @@ std::optional<Scale> find(std::span<const NamedScale> scales, std::string_view n
   return std::nullopt;
 }
 
-std::optional<Scale> time_scale(std::string_view unit) { return find(kTimeUnits, unit); }
+std::optional<Scale> time_scale(std::string_view unit) {
+  return find(kTimeUnits, unit);
+}
 std::optional<Scale> second_scale(std::string_view unit) {  // rates are per second, nothing else
   return unit == "s" ? std::optional<Scale>(Scale{}) : std::nullopt;
 }
@@ -99,8 +100,8 @@ constexpr Kind kRateKind{"a compute rate such as \"989 TFLOP/s\"", "FLOP/s with 
                          quotient_scale<flop_scale, second_scale>};
 constexpr Kind kBetaKind{"a time per amount of data such as \"0.1 ns/B\"", "s, ms, us, ns per B, kB, MB, GB, KiB, ...",
                          quotient_scale<time_scale, data_scale>};
-constexpr Kind kGammaKind{"a time per amount of work such as \"2 s/TFLOP\"", "s, ms, us, ns per FLOP, GFLOP, TFLOP, ...",
-                          quotient_scale<time_scale, flop_scale>};
+constexpr Kind kGammaKind{"a time per amount of work such as \"2 s/TFLOP\"",
+                          "s, ms, us, ns per FLOP, GFLOP, TFLOP, ...", quotient_scale<time_scale, flop_scale>};
 
 std::string_view trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(' ');
@@ -138,7 +139,9 @@ std::string four_digits(double number) {
 std::string exact_text(double si_value, std::string_view unit, std::string_view base_unit, const Kind& kind) {
   const Scale scale = kind.scale_of(unit).value();
   for (int digits = 1; digits <= 17; ++digits) {
-    const double number = std::stod(fmt::format("{:.{}g}", scale.undo(si_value), digits));
+    const std::string text = fmt::format("{:.{}g}", scale.undo(si_value), digits);
+    double number = 0.0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
     if (scale.apply(number) == si_value) return fmt::format("{} {}", number, unit);
   }
   return fmt::format("{} {}", si_value, base_unit);
@@ -178,24 +181,44 @@ std::string people_text(double si_value, std::string_view unit, const Kind& kind
 
 }  // namespace
 
-Seconds parse_seconds(std::string_view text) { return Seconds(parse_quantity(text, kSecondsKind)); }
-Bytes parse_bytes(std::string_view text) { return Bytes(parse_quantity(text, kBytesKind)); }
-Flops parse_flops(std::string_view text) { return Flops(parse_quantity(text, kFlopsKind)); }
+Seconds parse_seconds(std::string_view text) {
+  return Seconds(parse_quantity(text, kSecondsKind));
+}
+Bytes parse_bytes(std::string_view text) {
+  return Bytes(parse_quantity(text, kBytesKind));
+}
+Flops parse_flops(std::string_view text) {
+  return Flops(parse_quantity(text, kFlopsKind));
+}
 BytesPerSecond parse_bytes_per_second(std::string_view text) {
   return BytesPerSecond(parse_quantity(text, kBandwidthKind));
 }
-FlopsPerSecond parse_flops_per_second(std::string_view text) { return FlopsPerSecond(parse_quantity(text, kRateKind)); }
-SecondsPerByte parse_seconds_per_byte(std::string_view text) { return SecondsPerByte(parse_quantity(text, kBetaKind)); }
+FlopsPerSecond parse_flops_per_second(std::string_view text) {
+  return FlopsPerSecond(parse_quantity(text, kRateKind));
+}
+SecondsPerByte parse_seconds_per_byte(std::string_view text) {
+  return SecondsPerByte(parse_quantity(text, kBetaKind));
+}
 SecondsPerFlop parse_seconds_per_flop(std::string_view text) {
   return SecondsPerFlop(parse_quantity(text, kGammaKind));
 }
 
-std::string to_text(Seconds time) { return people_text(time.value(), time_unit(time.value()), kSecondsKind); }
-std::string to_text(Bytes amount) { return people_text(amount.value(), people_data_unit(amount.value()), kBytesKind); }
-std::string to_text(BytesPerSecond bandwidth) { return people_text(bandwidth.value(), "GB/s", kBandwidthKind); }
-std::string to_text(FlopsPerSecond rate) { return people_text(rate.value(), flop_rate_unit(rate.value()), kRateKind); }
+std::string to_text(Seconds time) {
+  return people_text(time.value(), time_unit(time.value()), kSecondsKind);
+}
+std::string to_text(Bytes amount) {
+  return people_text(amount.value(), people_data_unit(amount.value()), kBytesKind);
+}
+std::string to_text(BytesPerSecond bandwidth) {
+  return people_text(bandwidth.value(), "GB/s", kBandwidthKind);
+}
+std::string to_text(FlopsPerSecond rate) {
+  return people_text(rate.value(), flop_rate_unit(rate.value()), kRateKind);
+}
 
-std::string to_exact_text(Seconds time) { return exact_text(time.value(), time_unit(time.value()), "s", kSecondsKind); }
+std::string to_exact_text(Seconds time) {
+  return exact_text(time.value(), time_unit(time.value()), "s", kSecondsKind);
+}
 std::string to_exact_text(Bytes amount) {
   return exact_text(amount.value(), exact_data_unit(amount.value()), "B", kBytesKind);
 }
@@ -205,7 +228,11 @@ std::string to_exact_text(BytesPerSecond bandwidth) {
 std::string to_exact_text(FlopsPerSecond rate) {
   return exact_text(rate.value(), flop_rate_unit(rate.value()), "FLOP/s", kRateKind);
 }
-std::string to_exact_text(SecondsPerByte beta) { return exact_text(beta.value(), "ns/B", "s/B", kBetaKind); }
-std::string to_exact_text(SecondsPerFlop gamma) { return exact_text(gamma.value(), "s/TFLOP", "s/FLOP", kGammaKind); }
+std::string to_exact_text(SecondsPerByte beta) {
+  return exact_text(beta.value(), "ns/B", "s/B", kBetaKind);
+}
+std::string to_exact_text(SecondsPerFlop gamma) {
+  return exact_text(gamma.value(), "s/TFLOP", "s/FLOP", kGammaKind);
+}
 
 }  // namespace sextant

@@ -5,12 +5,12 @@
 namespace sextant {
 namespace {
 
-constexpr double kMultiplyAdd = 2.0;           // flops of one multiply-add
-constexpr double kBackwardProducts = 2.0;      // each product C = A B has two gradients, dA and dB, of the same size
-constexpr double kGradientNormFlops = 2.0;     // per element: square, add
-constexpr double kOptimizerFlops = 16.0;       // per element: clip 1, moments 3 + 4, step and root 4, decay and update 4
-constexpr double kOptimizerAccesses = 7.0;     // reads parameter, gradient, two moments; writes all but the gradient
-constexpr double kIndexBytes = 4.0;            // a token index is a 32-bit integer
+constexpr double kMultiplyAdd = 2.0;        // flops of one multiply-add
+constexpr double kBackwardProducts = 2.0;   // each product C = A B has two gradients, dA and dB, of the same size
+constexpr double kGradientNormFlops = 2.0;  // per element: square, add
+constexpr double kOptimizerFlops = 16.0;    // per element: clip 1, moments 3 + 4, step and root 4, decay and update 4
+constexpr double kOptimizerAccesses = 7.0;  // reads parameter, gradient, two moments; writes all but the gradient
+constexpr double kIndexBytes = 4.0;         // a token index is a 32-bit integer
 
 // Elements of weights and activations that one forward of an operator touches, and its flops.
 struct ForwardCounts {
@@ -96,7 +96,9 @@ KernelCounts embedding_counts(const KernelShape& s, Pass pass, double element_by
 
 }  // namespace
 
-const char* to_text(Pass pass) { return pass == Pass::kForward ? "forward" : "backward"; }
+const char* to_text(Pass pass) {
+  return pass == Pass::kForward ? "forward" : "backward";
+}
 
 const char* to_text(Operator op) {
   switch (op) {
@@ -165,7 +167,9 @@ std::int64_t StepShape::tokens_per_rank() const {
   return micro_batch * sequence / (layout.degrees().cp * layout.degrees().tp);
 }
 
-std::int64_t StepShape::capacity() const { return expert_capacity(network, tokens_per_rank()); }
+std::int64_t StepShape::capacity() const {
+  return expert_capacity(network, tokens_per_rank());
+}
 
 namespace {
 
@@ -223,21 +227,27 @@ KernelWork routing_work(const StepShape& step, Operator op, Pass pass) {
 }
 
 KernelWork vocabulary_work(const StepShape& step, Operator op, Pass pass) {
-  return {.op = op,
-          .pass = pass,
-          .shape = {.rows = step.tokens_per_rank(),
-                    .model_dim = step.network.model_dim,
-                    .vocabulary = step.network.vocabulary}};
+  return {
+      .op = op,
+      .pass = pass,
+      .shape = {
+          .rows = step.tokens_per_rank(), .model_dim = step.network.model_dim, .vocabulary = step.network.vocabulary}};
 }
 
 }  // namespace
 
-KernelWork route_work(const StepShape& step, Pass pass) { return routing_work(step, Operator::kRoute, pass); }
-KernelWork unroute_work(const StepShape& step, Pass pass) { return routing_work(step, Operator::kUnroute, pass); }
+KernelWork route_work(const StepShape& step, Pass pass) {
+  return routing_work(step, Operator::kRoute, pass);
+}
+KernelWork unroute_work(const StepShape& step, Pass pass) {
+  return routing_work(step, Operator::kUnroute, pass);
+}
 KernelWork embedding_work(const StepShape& step, Pass pass) {
   return vocabulary_work(step, Operator::kEmbedding, pass);
 }
-KernelWork head_work(const StepShape& step, Pass pass) { return vocabulary_work(step, Operator::kHead, pass); }
+KernelWork head_work(const StepShape& step, Pass pass) {
+  return vocabulary_work(step, Operator::kHead, pass);
+}
 
 KernelWork expert_work(const StepShape& step, Pass pass, std::int64_t capacity_rows) {
   const Network& n = step.network;
@@ -327,7 +337,9 @@ DenseElements dense_elements(const StepShape& step, int unit) {
 
 }  // namespace
 
-int num_gradient_units(const StepShape& step) { return step.network.layers / step.layout.degrees().pp + 2; }
+int num_gradient_units(const StepShape& step) {
+  return step.network.layers / step.layout.degrees().pp + 2;
+}
 
 std::int64_t gradient_elements(const StepShape& step, GroupKind group, int unit) {
   SEXTANT_CHECK(unit >= 0 && unit < num_gradient_units(step), "gradient unit {} of {}", unit, num_gradient_units(step));

@@ -34,7 +34,7 @@ inline constexpr int kNumOperators = 8;
 // Shape of one kernel call on one rank. Unused members are 0, so that equality of everything but
 // `rows` means "the same kernel at another size".
 struct KernelShape {
-  std::int64_t rows = 0;        // tokens; for kExpert rows of EACH local expert; for kGradientNorm and kOptimizer elements
+  std::int64_t rows = 0;  // tokens; for kExpert rows of EACH local expert; for kGradientNorm and kOptimizer elements
   std::int64_t model_dim = 0;
   std::int64_t hidden_dim = 0;  // kExpert: expert_hidden_dim / esp
   int experts = 0;              // kExpert: local experts; kRoute, kUnroute: all experts
@@ -51,7 +51,7 @@ struct KernelShape {
 struct KernelWork {
   Operator op = Operator::kExpert;
   Pass pass = Pass::kForward;
-  KernelShape shape;
+  KernelShape shape{};
 };
 
 // Floating-point operations and bytes moved to and from memory at least, for the roofline.
@@ -68,8 +68,8 @@ inline constexpr int kNumCollectives = 4;
 
 struct CollectiveWork {
   Collective op = Collective::kAllToAll;
-  GroupShape group;
-  Bytes buffer;
+  GroupShape group{};
+  Bytes buffer{};
 };
 
 using Work = std::variant<KernelWork, CollectiveWork>;
@@ -78,9 +78,9 @@ using Work = std::variant<KernelWork, CollectiveWork>;
 struct StepShape {
   Network network;
   ParallelLayout layout;
-  std::int64_t micro_batch = 1;        // samples per data-parallel replica and micro-batch
-  int num_micro_batches = 1;           // accumulated before the update
-  std::int64_t sequence = 0;           // L; divisible by tp
+  std::int64_t micro_batch = 1;  // samples per data-parallel replica and micro-batch
+  int num_micro_batches = 1;     // accumulated before the update
+  std::int64_t sequence = 0;     // L; divisible by tp
   int element_bytes = 4;
 
   [[nodiscard]] std::int64_t global_batch() const { return micro_batch * num_micro_batches * layout.degrees().dp; }

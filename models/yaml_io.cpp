@@ -1,16 +1,16 @@
 #include "models/yaml_io.h"
 
-#include <fmt/format.h>
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/exceptions.h>
-#include <yaml-cpp/parser.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <fstream>
 #include <limits>
 #include <sstream>
+
+#include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
 
 #include "models/error.h"
 
@@ -98,8 +98,8 @@ struct ConfigNode::Impl {
     YAML::Mark mark;
     std::shared_ptr<const Impl> value;
   };
-  std::vector<Entry> entries;                        // of a map
-  std::vector<std::shared_ptr<const Impl>> items;    // of a list
+  std::vector<Entry> entries;                      // of a map
+  std::vector<std::shared_ptr<const Impl>> items;  // of a list
 
   [[nodiscard]] std::string found() const {
     switch (kind) {
@@ -198,6 +198,7 @@ class ConfigNode::Impl::Builder : public YAML::EventHandler {
     } else {
       Entry& entry = stack_.back()->entries.back();
       node->key = entry.key;
+      if (node->kind == NodeKind::kNull) node->mark = entry.mark;  // yaml-cpp's is that of the next line
       entry.value = std::move(node);
     }
   }
@@ -213,7 +214,9 @@ class ConfigNode::Impl::Builder : public YAML::EventHandler {
   std::shared_ptr<const Impl> root_;
 };
 
-ConfigNode ConfigNode::load_file(const std::filesystem::path& path) { return parse(read_text(path), path.string()); }
+ConfigNode ConfigNode::load_file(const std::filesystem::path& path) {
+  return parse(read_text(path), path.string());
+}
 
 ConfigNode ConfigNode::parse(std::string_view text, std::string origin) {
   auto shared_origin = std::make_shared<const std::string>(std::move(origin));
@@ -255,7 +258,9 @@ void ConfigNode::expect_schema(std::string_view schema) const {
   if (node.as_string() != schema) node.fail(fmt::format("{}, expected \"{}\"", node.impl_->found(), schema));
 }
 
-bool ConfigNode::has(std::string_view key) const { return impl_->find(key) != nullptr; }
+bool ConfigNode::has(std::string_view key) const {
+  return impl_->find(key) != nullptr;
+}
 
 ConfigNode ConfigNode::operator[](std::string_view key) const {
   if (!is_map()) fail(fmt::format("{}, expected a map with the key \"{}\"", impl_->found(), key));
@@ -278,9 +283,15 @@ std::vector<std::pair<std::string, ConfigNode>> ConfigNode::entries() const {
   return result;
 }
 
-bool ConfigNode::is_map() const { return impl_->kind == NodeKind::kMap; }
-bool ConfigNode::is_list() const { return impl_->kind == NodeKind::kList; }
-bool ConfigNode::is_scalar() const { return impl_->kind == NodeKind::kScalar; }
+bool ConfigNode::is_map() const {
+  return impl_->kind == NodeKind::kMap;
+}
+bool ConfigNode::is_list() const {
+  return impl_->kind == NodeKind::kList;
+}
+bool ConfigNode::is_scalar() const {
+  return impl_->kind == NodeKind::kScalar;
+}
 
 std::string ConfigNode::as_string() const {
   if (!is_scalar()) fail(impl_->found() + ", expected a text");
@@ -304,7 +315,9 @@ std::int64_t ConfigNode::as_int(std::int64_t min, std::int64_t max) const {
   return value;
 }
 
-int ConfigNode::as_count(int min) const { return static_cast<int>(as_int(min, std::numeric_limits<int>::max())); }
+int ConfigNode::as_count(int min) const {
+  return static_cast<int>(as_int(min, std::numeric_limits<int>::max()));
+}
 
 double ConfigNode::as_double(double min, double max) const {
   const std::string& text = impl_->scalar;
@@ -332,11 +345,23 @@ Quantity parse_at(const ConfigNode& node, Quantity (*parse)(std::string_view)) {
 
 }  // namespace
 
-Seconds ConfigNode::as_seconds() const { return parse_at(*this, parse_seconds); }
-Bytes ConfigNode::as_bytes() const { return parse_at(*this, parse_bytes); }
-BytesPerSecond ConfigNode::as_bytes_per_second() const { return parse_at(*this, parse_bytes_per_second); }
-FlopsPerSecond ConfigNode::as_flops_per_second() const { return parse_at(*this, parse_flops_per_second); }
-SecondsPerByte ConfigNode::as_seconds_per_byte() const { return parse_at(*this, parse_seconds_per_byte); }
-SecondsPerFlop ConfigNode::as_seconds_per_flop() const { return parse_at(*this, parse_seconds_per_flop); }
+Seconds ConfigNode::as_seconds() const {
+  return parse_at(*this, parse_seconds);
+}
+Bytes ConfigNode::as_bytes() const {
+  return parse_at(*this, parse_bytes);
+}
+BytesPerSecond ConfigNode::as_bytes_per_second() const {
+  return parse_at(*this, parse_bytes_per_second);
+}
+FlopsPerSecond ConfigNode::as_flops_per_second() const {
+  return parse_at(*this, parse_flops_per_second);
+}
+SecondsPerByte ConfigNode::as_seconds_per_byte() const {
+  return parse_at(*this, parse_seconds_per_byte);
+}
+SecondsPerFlop ConfigNode::as_seconds_per_flop() const {
+  return parse_at(*this, parse_seconds_per_flop);
+}
 
 }  // namespace sextant

@@ -35,8 +35,8 @@ class ConfigNode {
   void expect_schema(std::string_view schema) const;
 
   [[nodiscard]] bool has(std::string_view key) const;
-  [[nodiscard]] ConfigNode operator[](std::string_view key) const;  // throws when missing
-  [[nodiscard]] std::vector<ConfigNode> items() const;              // of a list
+  [[nodiscard]] ConfigNode operator[](std::string_view key) const;                // throws when missing
+  [[nodiscard]] std::vector<ConfigNode> items() const;                            // of a list
   [[nodiscard]] std::vector<std::pair<std::string, ConfigNode>> entries() const;  // of a map, in file order
   [[nodiscard]] bool is_map() const;
   [[nodiscard]] bool is_list() const;
@@ -45,7 +45,7 @@ class ConfigNode {
   [[nodiscard]] std::string as_string() const;
   [[nodiscard]] bool as_bool() const;
   [[nodiscard]] std::int64_t as_int(std::int64_t min, std::int64_t max) const;
-  [[nodiscard]] int as_count(int min = 1) const;       // int in [min, 2^31)
+  [[nodiscard]] int as_count(int min = 1) const;                 // int in [min, 2^31)
   [[nodiscard]] double as_double(double min, double max) const;  // a plain number, finite
   [[nodiscard]] Seconds as_seconds() const;
   [[nodiscard]] Bytes as_bytes() const;
@@ -71,7 +71,7 @@ class YamlWriter {
   YamlWriter(const YamlWriter&) = delete;
   YamlWriter& operator=(const YamlWriter&) = delete;
 
-  YamlWriter& begin_map(std::string_view key = {});   // key empty: item of a list, or the root
+  YamlWriter& begin_map(std::string_view key = {});  // key empty: item of a list, or the root
   YamlWriter& begin_list(std::string_view key = {});
   YamlWriter& begin_flow_map(std::string_view key = {});  // {a: 1, b: 2} on one line
   YamlWriter& begin_flow_list(std::string_view key = {});

@@ -1,14 +1,14 @@
 // The writing half of models/yaml_io.h, and the helpers for whole files.
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <atomic>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <system_error>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include "models/error.h"
 #include "models/yaml_io.h"
@@ -67,7 +67,9 @@ std::string quoted(std::string_view text) {
   return result + "\"";
 }
 
-std::string scalar_text(std::string_view text) { return is_plain_text(text) ? std::string(text) : quoted(text); }
+std::string scalar_text(std::string_view text) {
+  return is_plain_text(text) ? std::string(text) : quoted(text);
+}
 
 }  // namespace
 
@@ -130,9 +132,8 @@ struct YamlWriter::Impl {
     begin_entry(key);
     const bool in_map = level().is_map;
     if (!in_map) text += ' ';
-    levels.push_back({.is_map = is_map,
-                      .opened = in_map ? Opened::kAfterKey : Opened::kAfterDash,
-                      .indent = level().indent + 2});
+    levels.push_back(
+        {.is_map = is_map, .opened = in_map ? Opened::kAfterKey : Opened::kAfterDash, .indent = level().indent + 2});
   }
 
   void open_flow(std::string_view key, bool is_map) {

@@ -8,8 +8,6 @@ namespace sextant {
 
 inline Network small_network(int layers) {
   return {.name = "small",
-          .aliases = {},
-          .source = "",
           .vocabulary = 16,
           .layers = layers,
           .model_dim = 8,

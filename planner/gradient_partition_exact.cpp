@@ -1,0 +1,425 @@
+#include "planner/gradient_partition_exact.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "models/error.h"
+#include "planner/backlog_problem.h"
+
+namespace sextant {
+namespace {
+
+using Elements = PerGroup<std::int64_t>;
+
+std::int64_t arriving(const ReductionGroup& group, int slot) {
+  const auto s = static_cast<std::size_t>(slot);
+  return s == 0 ? group.ready[0] : group.ready[s] - group.ready[s - 1];
+}
+
+// The seconds of a backward that no choice changes: everything but blocks and the last tail.
+double constant_seconds(const PartitionProblem& problem) {
+  Seconds once = problem.head + problem.lead_in;
+  for (const DenseCost& dense : problem.dense) once += dense.cost.time;
+  return (problem.num_micro_batches * once + (problem.num_micro_batches - 1) * problem.tail.embedded()).value();
+}
+
+// ---- what is common to both bounds: work of some groups in seconds of a link ----
+
+class Work {
+ public:
+  template <typename Counts>
+  Work(const PartitionProblem& problem, const Counts& counts) : problem_(problem) {
+    for (std::size_t g = 0; g < problem.groups.size(); ++g) {
+      if (problem.groups[g].exists && counts(problem.groups[g])) members_.push_back(g);
+    }
+  }
+
+  [[nodiscard]] const std::vector<std::size_t>& members() const { return members_; }
+  [[nodiscard]] const ReductionGroup& group(std::size_t member) const { return problem_.groups[member]; }
+
+  // Work whose gradients exist from `slot` on but not before.
+  [[nodiscard]] double arriving_s(int slot) const {
+    double work = 0.0;
+    for (const std::size_t g : members_) {
+      work += group(g).cost.per_element().value() * static_cast<double>(arriving(group(g), slot));
+    }
+    return work;
+  }
+
+  // Every group with gradients of its own in the last slot has a slice there.
+  [[nodiscard]] double last_alphas_s() const {
+    double alphas = 0.0;
+    for (const std::size_t g : members_) {
+      if (arriving(group(g), problem_.num_slots() - 1) > 0) alphas += group(g).cost.alpha().value();
+    }
+    return alphas;
+  }
+
+  [[nodiscard]] double least_alpha_s() const {
+    double alpha = std::numeric_limits<double>::infinity();
+    for (const std::size_t g : members_) alpha = std::min(alpha, group(g).cost.alpha().value());
+    return alpha;
+  }
+
+  [[nodiscard]] double capacity_s(const SlotCost& part) const {
+    double capacity = 0.0;
+    for (const std::size_t g : members_) {
+      const Seconds room = part.time - part.path[g] - group(g).cost.alpha();
+      capacity = std::max(capacity, room.value());
+    }
+    return capacity;
+  }
+
+ private:
+  const PartitionProblem& problem_;
+  std::vector<std::size_t> members_;
+};
+
+// ---- bound 1: slots ----
+
+// The tail's time when `backlog_s` of work waits at layer 0's attention. Exact for one group.
+class TailBound {
+ public:
+  TailBound(const PartitionProblem& problem, const Work& work) : tail_(problem.tail) {
+    const int slots = problem.num_slots();
+    early_ = work.arriving_s(slots - 2);
+    late_ = work.arriving_s(slots - 1);
+    alpha_ = work.least_alpha_s();
+    late_alpha_ = work.last_alphas_s();
+    behind_attention_ = tail_.attention_links != 0;
+    for (const std::size_t g : work.members()) {
+      behind_attention_ = behind_attention_ && (work.group(g).links & tail_.attention_links) != 0;
+    }
+  }
+
+  [[nodiscard]] double at(double backlog_s) const {
+    double best = finish(backlog_s, 0.0);
+    if (backlog_s > 0.0) best = std::min(best, finish(backlog_s, backlog_s));
+    if (behind_attention_) best = std::min(best, finish(backlog_s, std::min(backlog_s, fitting())));
+    return best;
+  }
+
+  // Below at(): every second of the backlog costs one.
+  [[nodiscard]] double floor() const {
+    double floor = embedded();
+    if (late_ > 0.0) floor = std::max(floor, embedded() + 2.0 * hop() + late_ + late_alpha_);
+    if (early_ + late_ > 0.0) floor = std::max(floor, attended() + 2.0 * hop() + early_ + late_ + late_alpha_);
+    return floor;
+  }
+  [[nodiscard]] double offset() const {
+    return start() + (behind_attention_ ? tail_.scatter.value() : 0.0) + early_ + late_ + late_alpha_ + hop();
+  }
+
+ private:
+  [[nodiscard]] double hop() const { return tail_.launch_latency.value(); }
+  [[nodiscard]] double attended() const { return tail_.attended.value(); }
+  [[nodiscard]] double embedded() const { return tail_.embedded().value(); }
+  [[nodiscard]] double start() const { return behind_attention_ ? tail_.gathered.value() : tail_.links_free.value(); }
+  [[nodiscard]] double fitting() const { return std::max(0.0, attended() + hop() - start() - alpha_); }
+
+  // `beside` of the backlog is issued beside the attention, the rest at the earlier or the later tail.
+  [[nodiscard]] double finish(double backlog, double beside) const {
+    double link = start() + (beside > 0.0 ? alpha_ + beside : 0.0);
+    double end = embedded();
+    if (behind_attention_) {
+      link = std::max(link, attended() + hop()) + tail_.scatter.value();
+      end = link + hop() + tail_.embedding.value();
+    }
+    const double rest = backlog - beside + early_;
+    const double reduced = std::min(apart(link, end, rest), together(link, end, rest));
+    return std::max(end, reduced + hop());
+  }
+  [[nodiscard]] double apart(double link, double embedded_at, double rest) const {
+    if (rest > 0.0) link = std::max(link, attended() + hop()) + alpha_ + rest;
+    return late_ > 0.0 ? std::max(link, embedded_at + hop()) + late_alpha_ + late_ : link;
+  }
+  [[nodiscard]] double together(double link, double embedded_at, double rest) const {
+    if (rest + late_ <= 0.0) return link;
+    return std::max(link, embedded_at + hop()) + std::max(alpha_, late_alpha_) + rest + late_;
+  }
+
+  const TailCost& tail_;
+  double early_ = 0.0;
+  double late_ = 0.0;
+  double alpha_ = 0.0;
+  double late_alpha_ = 0.0;
+  bool behind_attention_ = false;  // every group waits for the attention's collectives
+};
+
+BacklogProblem slot_bound(const PartitionProblem& problem, const Work& work, const TailBound& tail) {
+  BacklogProblem backlog;
+  for (const auto& options : problem.kinds) {
+    backlog.kinds.emplace_back();
+    for (const BlockOption& option : options) {
+      backlog.kinds.back().push_back(
+          {problem.num_micro_batches * option.cost.time.value(), work.capacity_s(option.cost)});
+    }
+  }
+  for (int p = 0; p < problem.num_positions(); ++p) {
+    const bool last = p == problem.num_positions() - 1;
+    const double dense = last ? 0.0 : work.capacity_s(problem.dense[static_cast<std::size_t>(p)].cost);
+    backlog.layers.push_back(
+        {problem.kind[static_cast<std::size_t>(p)], work.arriving_s(2 * p), work.arriving_s(2 * p + 1), dense});
+  }
+  backlog.terminal = [&tail](double backlog_s) { return tail.at(backlog_s); };
+  backlog.terminal_floor_s = tail.floor();
+  backlog.terminal_offset_s = tail.offset();
+  return backlog;
+}
+
+// ---- bound 2: load of one link ----
+
+BacklogProblem load_bound(const PartitionProblem& problem, const Work& work, Resource link) {
+  const auto q = static_cast<std::size_t>(link);
+  BacklogProblem backlog;
+  for (const auto& options : problem.kinds) {
+    backlog.kinds.emplace_back();
+    for (const BlockOption& option : options) {
+      backlog.kinds.back().push_back({problem.num_micro_batches * option.cost.time.value(),
+                                      std::max(0.0, (option.cost.time - option.busy[q]).value())});
+    }
+  }
+  for (int p = 0; p < problem.num_positions(); ++p) {
+    // A layer's gradients exist at the end of its attention, those of its experts inside its block:
+    // here both count from the end of the attention above, earlier than they can.
+    Seconds before = problem.lead_in;
+    if (p > 0) {
+      const DenseCost& above = problem.dense[static_cast<std::size_t>(p - 1)];
+      before = std::max(Seconds(0.0), above.cost.time - above.attended - above.busy[q]);
+    }
+    const bool last = p == problem.num_positions() - 1;
+    const Seconds attended = last ? problem.tail.attended : problem.dense[static_cast<std::size_t>(p)].attended;
+    backlog.layers.push_back({problem.kind[static_cast<std::size_t>(p)],
+                              work.arriving_s(2 * p) + work.arriving_s(2 * p + 1) - before.value(), 0.0,
+                              attended.value()});
+  }
+  const int slots = problem.num_slots();
+  const double late = work.arriving_s(slots - 1) + work.last_alphas_s();
+  const double both = problem.tail.attended.value() + work.arriving_s(slots - 2) + late;
+  backlog.terminal_floor_s = std::max(problem.tail.embedded().value() + late, both);
+  backlog.terminal_offset_s = both;
+  backlog.terminal = [floor = backlog.terminal_floor_s, both](double backlog_s) {
+    return std::max(floor, both + backlog_s);
+  };
+  return backlog;
+}
+
+// ---- from degrees to a partition ----
+
+// How slots are filled where several groups wait.
+struct FillRule {
+  bool longest_first = false;  // else in the order of kReducingGroups
+  bool skip_short = false;     // leave slices of which less than half is work for a later slot
+};
+
+class Filler {
+ public:
+  Filler(const PartitionProblem& problem, std::vector<int> options, FillRule rule)
+      : problem_(problem), rule_(rule), partition_{std::move(options), {}} {}
+
+  Partition fill() {
+    const int positions = problem_.num_positions();
+    partition_.elements.assign(static_cast<std::size_t>(problem_.num_slots()), Elements{});
+    for (int p = 0; p < positions; ++p) {
+      const auto option = static_cast<std::size_t>(partition_.options[static_cast<std::size_t>(p)]);
+      fill_slot(2 * p, problem_.options(p)[option].cost);
+      if (p < positions - 1) fill_slot(2 * p + 1, problem_.dense[static_cast<std::size_t>(p)].cost);
+    }
+    fill_tail();
+    return std::move(partition_);
+  }
+
+ private:
+  [[nodiscard]] std::int64_t waiting(std::size_t g, int slot) const {
+    const ReductionGroup& group = problem_.groups[g];
+    return group.exists ? group.ready[static_cast<std::size_t>(slot)] - issued_[g] : 0;
+  }
+
+  [[nodiscard]] PerGroup<std::size_t> order(int slot) const {
+    PerGroup<std::size_t> order{};
+    for (std::size_t g = 0; g < order.size(); ++g) order[g] = g;
+    if (rule_.longest_first) {
+      const auto work = [&](std::size_t g) {
+        return static_cast<double>(waiting(g, slot)) * problem_.groups[g].cost.per_element();
+      };
+      std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return work(a) > work(b); });
+    }
+    return order;
+  }
+
+  void fill_slot(int slot, const SlotCost& part) {
+    Elements& taken = partition_.elements[static_cast<std::size_t>(slot)];
+    Seconds used;
+    Seconds path;
+    bool empty = true;
+    for (const std::size_t g : order(slot)) {
+      const std::int64_t available = waiting(g, slot);
+      if (available <= 0) continue;
+      const ReductionCost& cost = problem_.groups[g].cost;
+      const Seconds longest = empty ? part.path[g] : std::max(path, part.path[g]);
+      const std::int64_t elements = cost.fitting(available, part.time - longest - used);
+      if (elements == 0) continue;
+      if (rule_.skip_short && cost.time(elements) < 2.0 * cost.alpha()) continue;
+      taken[g] = elements;
+      issued_[g] += elements;
+      used += cost.time(elements);
+      path = longest;
+      empty = false;
+    }
+  }
+
+  // What waits at layer 0's attention goes beside it (nothing, what fits, all), the rest with the
+  // gradients of layer 0 or with those of the embedding: whichever ends first.
+  void fill_tail() {
+    Elements none{}, all{}, early{}, late{};
+    const int slot = 2 * problem_.num_positions() - 1;
+    for (std::size_t g = 0; g < all.size(); ++g) {
+      all[g] = waiting(g, slot);
+      early[g] = waiting(g, slot + 1) - all[g];
+      late[g] = waiting(g, slot + 2) - all[g] - early[g];
+    }
+    const Elements fits = fitting_beside_attention(all);
+    Seconds best(std::numeric_limits<double>::infinity());
+    for (const Elements& beside : {all, fits, none}) {
+      for (const bool together : {true, false}) {
+        Elements first{}, second{};
+        for (std::size_t g = 0; g < all.size(); ++g) {
+          (together ? second : first)[g] = all[g] - beside[g] + early[g];
+          second[g] += late[g];
+        }
+        const Seconds time = tail_time(problem_, beside, first, second);
+        if (time >= best) continue;
+        best = time;
+        const auto s = static_cast<std::size_t>(slot);
+        partition_.elements[s] = beside;
+        partition_.elements[s + 1] = first;
+        partition_.elements[s + 2] = second;
+      }
+    }
+  }
+
+  [[nodiscard]] Elements fitting_beside_attention(const Elements& all) const {
+    const TailCost& tail = problem_.tail;
+    Elements fits{};
+    Seconds room = tail.attended + tail.launch_latency - (tail.attention_links != 0 ? tail.gathered : tail.links_free);
+    for (std::size_t g = 0; g < fits.size(); ++g) {
+      if (all[g] == 0) continue;
+      fits[g] = problem_.groups[g].cost.fitting(all[g], room);
+      room -= problem_.groups[g].cost.time(fits[g]);
+    }
+    return fits;
+  }
+
+  const PartitionProblem& problem_;
+  FillRule rule_;
+  Partition partition_;
+  Elements issued_{};
+};
+
+// With the slices given, each block's best degree: its time counts in every micro-batch, the slices
+// delay the last one.
+void improve_degrees(const PartitionProblem& problem, Partition& partition) {
+  for (int p = 0; p < problem.num_positions(); ++p) {
+    const std::vector<BlockOption>& options = problem.options(p);
+    Seconds best(std::numeric_limits<double>::infinity());
+    for (std::size_t j = 0; j < options.size(); ++j) {
+      const SlotCost& cost = options[j].cost;
+      const Seconds time = (problem.num_micro_batches - 1) * cost.time +
+                           slot_time(problem, cost, partition.elements[static_cast<std::size_t>(2 * p)]);
+      if (time >= best) continue;
+      best = time;
+      partition.options[static_cast<std::size_t>(p)] = static_cast<int>(j);
+    }
+  }
+}
+
+std::vector<int> fastest_options(const PartitionProblem& problem) {
+  std::vector<int> fastest;
+  for (int p = 0; p < problem.num_positions(); ++p) {
+    const auto& options = problem.options(p);
+    const auto least = std::min_element(options.begin(), options.end(), [](const BlockOption& a, const BlockOption& b) {
+      return a.cost.time < b.cost.time;
+    });
+    fastest.push_back(static_cast<int>(least - options.begin()));
+  }
+  return fastest;
+}
+
+class ExactSearch {
+ public:
+  explicit ExactSearch(const PartitionProblem& problem) : problem_(problem) {
+    result_.time = Seconds(std::numeric_limits<double>::infinity());
+  }
+
+  ExactPartition run() {
+    result_.bound = unreduced_time();
+    candidates_.push_back(fastest_options(problem_));
+    bound_by_slots();
+    for (const Resource link : {Resource::kInter, Resource::kIntra}) bound_by_load(link);
+    std::sort(candidates_.begin(), candidates_.end());
+    candidates_.erase(std::unique(candidates_.begin(), candidates_.end()), candidates_.end());
+    for (const std::vector<int>& options : candidates_) try_options(options);
+    result_.bound = std::min(result_.bound, result_.time);
+    return std::move(result_);
+  }
+
+ private:
+  // The backward without reductions.
+  [[nodiscard]] Seconds unreduced_time() const {
+    Seconds time = Seconds(constant_seconds(problem_)) + problem_.tail.embedded();
+    const std::vector<int> fastest = fastest_options(problem_);
+    for (int p = 0; p < problem_.num_positions(); ++p) {
+      const auto option = static_cast<std::size_t>(fastest[static_cast<std::size_t>(p)]);
+      time += problem_.num_micro_batches * problem_.options(p)[option].cost.time;
+    }
+    return time;
+  }
+
+  void bound_by_slots() {
+    const Work work(problem_, [&](const ReductionGroup& group) { return (group.links & problem_.block_links) != 0; });
+    if (work.members().empty()) return;
+    const TailBound tail(problem_, work);
+    take(solve(slot_bound(problem_, work, tail)));
+  }
+
+  void bound_by_load(Resource link) {
+    const auto bit = 1U << static_cast<unsigned>(link);
+    const Work work(problem_, [&](const ReductionGroup& group) { return (group.links & bit) != 0; });
+    if (!work.members().empty()) take(solve(load_bound(problem_, work, link)));
+  }
+
+  void take(BacklogSolution solution) {
+    result_.bound = std::max(result_.bound, Seconds(constant_seconds(problem_) + solution.bound_s));
+    result_.states += solution.states;
+    candidates_.push_back(std::move(solution.options));
+  }
+
+  void try_options(const std::vector<int>& options) {
+    const auto groups = std::count_if(problem_.groups.begin(), problem_.groups.end(),
+                                      [](const ReductionGroup& group) { return group.exists; });
+    for (const bool longest_first : {false, true}) {
+      for (const bool skip_short : {false, true}) {
+        if (groups < 2 && longest_first) continue;
+        Partition partition = Filler(problem_, options, {longest_first, skip_short}).fill();
+        improve_degrees(problem_, partition);
+        const Seconds time = backward_time(problem_, partition);
+        if (time >= result_.time) continue;
+        result_.time = time;
+        result_.partition = std::move(partition);
+      }
+    }
+  }
+
+  const PartitionProblem& problem_;
+  ExactPartition result_;
+  std::vector<std::vector<int>> candidates_;
+};
+
+}  // namespace
+
+ExactPartition partition_exactly(const PartitionProblem& problem) {
+  return ExactSearch(problem).run();
+}
+
+}  // namespace sextant
