@@ -11,6 +11,7 @@ namespace sextant {
 // called after it, so that a verb's errors are never mistaken for the parser's.
 using RunVerb = std::function<int()>;
 
+void add_profile_verb(CLI::App& app, RunVerb& run);
 void add_plan_verb(CLI::App& app, RunVerb& run);
 void add_profile_verb(CLI::App& app, RunVerb& run);
 void add_simulate_verb(CLI::App& app, RunVerb& run);
