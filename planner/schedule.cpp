@@ -7,8 +7,8 @@
 namespace sextant {
 namespace {
 
-constexpr std::array<const char*, kNumPolicies> kPolicyNames = {"sequential", "tutel", "tutel_improved",
-                                                                "fsmoe_no_iio", "fsmoe"};
+constexpr std::array<const char*, kNumPolicies> kPolicyNames = {"sequential", "tutel",        "tutel_improved",
+                                                                "lina",       "fsmoe_no_iio", "fsmoe"};
 
 // Unit u (models/work.h) is the head for 0, layer `layers - u` up to `layers`, then the embedding.
 GradientSlot slot_of_unit(const StepShape& step, Policy policy, int unit) {
@@ -21,7 +21,9 @@ GradientSlot slot_of_unit(const StepShape& step, Policy policy, int unit) {
 
 }  // namespace
 
-const char* to_text(Policy policy) { return kPolicyNames[static_cast<std::size_t>(policy)]; }
+const char* to_text(Policy policy) {
+  return kPolicyNames[static_cast<std::size_t>(policy)];
+}
 
 std::optional<Policy> policy_from_text(std::string_view text) {
   for (int p = 0; p < kNumPolicies; ++p) {
@@ -38,15 +40,21 @@ std::vector<Policy> all_policies() {
 
 const char* to_text(GradientSlot::Kind kind) {
   switch (kind) {
-    case GradientSlot::Kind::kMoe: return "moe";
-    case GradientSlot::Kind::kDense: return "dense";
-    case GradientSlot::Kind::kAfterLayer: return "after_layer";
-    case GradientSlot::Kind::kTail: return "tail";
+    case GradientSlot::Kind::kMoe:
+      return "moe";
+    case GradientSlot::Kind::kDense:
+      return "dense";
+    case GradientSlot::Kind::kAfterLayer:
+      return "after_layer";
+    case GradientSlot::Kind::kTail:
+      return "tail";
   }
   return "?";
 }
 
-bool has_link_queues(Policy policy) { return policy == Policy::kFsmoe; }
+bool has_link_queues(Policy policy) {
+  return policy == Policy::kFsmoe;
+}
 
 std::vector<GradientSlice> whole_unit_slices(const StepShape& step, Policy policy) {
   std::vector<GradientSlice> slices;

@@ -16,10 +16,11 @@ enum class Policy {
   kSequential,     // one queue, r = 1, gradients after each layer       [DeepSpeed-MoE]
   kTutel,          // one communication queue, gradients after each layer [Tutel with PipeMoE]
   kTutelImproved,  // ... gradients under the dense part
+  kLina,           // ... gradients in fixed chunks where the queue idles     [PipeMoE with Lina]
   kFsmoeNoIio,     // one communication queue, partitioned gradients
   kFsmoe,          // inter, intra and compute queues, partitioned gradients
 };
-inline constexpr int kNumPolicies = 5;
+inline constexpr int kNumPolicies = 6;
 [[nodiscard]] const char* to_text(Policy policy);
 [[nodiscard]] std::optional<Policy> policy_from_text(std::string_view text);
 [[nodiscard]] std::vector<Policy> all_policies();

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "planner/fixed_chunks.h"
 #include "planner/gradient_partition.h"
 #include "planner/layout_search.h"
 #include "planner/moe_block.h"
@@ -33,6 +34,7 @@ Schedule plan_schedule(const StepShape& step, const CostModel& costs, Policy pol
                              degree(options.backward_degree, Pass::kBackward)};
   Schedule schedule{policy, std::vector<LayerDegrees>(static_cast<std::size_t>(step.network.layers), degrees),
                     whole_unit_slices(step, policy)};
+  if (policy == Policy::kLina) schedule.gradients = fixed_chunk_slices(step, costs, schedule.degrees, kLinaChunk);
   if (!partitions(policy)) return schedule;
   Schedule partitioned = schedule;
   partitioned.gradients = partition_greedily(step, costs, gradient_windows(step, costs, policy, schedule.degrees));
