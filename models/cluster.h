@@ -63,51 +63,23 @@ struct KernelSeries {
 struct KernelFit {
   Operator op = Operator::kExpert;
   Pass pass = Pass::kForward;
-<<<<<<< HEAD
-  std::optional<int> gated;  // kExpert: only experts with (1) or without (0) a gate matrix; absent: both
-  Seconds alpha;
-  SecondsPerFlop gamma;
-  SecondsPerByte beta;
-  FitResidual residual;
-  std::string source;  // of a published fit; empty when measured
-=======
+  std::optional<int> gated{};  // kExpert: only experts with (1) or without (0) a gate matrix; absent: both
   Seconds alpha{};
   SecondsPerFlop gamma{};
   SecondsPerByte beta{};
   FitResidual residual{};
->>>>>>> refs/heads/models
+  std::string source{};  // of a published fit; empty when measured
   bool operator==(const KernelFit&) const = default;
 };
 
 struct DeviceSpec {
-<<<<<<< HEAD
-  FlopsPerSecond peak;  // datasheet or measured matrix-product rate of one rank
-  BytesPerSecond memory_bandwidth;
-  Bytes memory;  // usable by one rank
-=======
   FlopsPerSecond peak{};  // datasheet or measured matrix-product rate of one rank
   BytesPerSecond memory_bandwidth{};
   Bytes memory{};  // usable by one rank
->>>>>>> refs/heads/models
   bool operator==(const DeviceSpec&) const = default;
 };
 
 struct Cluster {
-<<<<<<< HEAD
-  std::string name;
-  std::vector<std::string> aliases;
-  std::string source;  // "measured by sextant profile ..." or a citation
-  Topology topology;
-  std::string backend;  // local, mpi, cuda
-  std::string machine;  // processor, cores, libraries; free text
-  std::string date;     // of the measurement, ISO 8601
-  int element_bytes = 4;
-  DeviceSpec device;
-  Seconds launch_latency;  // CostModel::launch_latency
-  std::vector<CollectiveSeries> collectives;
-  std::vector<KernelSeries> kernels;
-  std::vector<KernelFit> kernel_fits;
-=======
   std::string name{};
   std::vector<std::string> aliases{};
   std::string source{};  // "measured by sextant profile ..." or a citation
@@ -121,7 +93,6 @@ struct Cluster {
   std::vector<CollectiveSeries> collectives{};
   std::vector<KernelSeries> kernels{};
   std::vector<KernelFit> kernel_fits{};
->>>>>>> refs/heads/models
   bool operator==(const Cluster&) const = default;
 };
 
