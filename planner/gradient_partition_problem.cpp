@@ -101,7 +101,6 @@ class LayerPrices {
   }
 
   [[nodiscard]] LinkSet first_links() const { return ep_ != 0 ? ep_ : esp_; }
-  [[nodiscard]] LinkSet queues_of(GroupKind kind) const { return idle_.queues_of(step_.layout.group_shape(kind)); }
   [[nodiscard]] Seconds unroute() const { return unroute_; }
 
   [[nodiscard]] BlockOption block(int degree, const PerGroup<ReductionGroup>& groups) const {
@@ -247,24 +246,6 @@ std::vector<std::int64_t> ready_elements(const StepShape& step, GroupKind group)
   return ready;
 }
 
-PerGroup<ReductionGroup> reduction_groups(const StepShape& step, const CostModel& costs, const LayerPrices& prices,
-                                          Reduction reduction) {
-  PerGroup<ReductionGroup> groups;
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    const GroupKind kind = kReducingGroups[g];
-    groups[g].ready = ready_elements(step, kind);
-    groups[g].exists = step.layout.group_size(kind) > 1 && groups[g].total() > 0;
-    if (!groups[g].exists) continue;
-    groups[g].links = prices.queues_of(kind);
-    const auto time = [&step, &costs, kind, reduction](std::int64_t elements) {
-      return costs.collective(reduction_work(step, kind, elements, reduction)).time;
-    };
-    const std::int64_t total = groups[g].total();
-    groups[g].cost = ReductionCost(time, std::max<std::int64_t>(1, total / (step.network.layers + 2)), total);
-  }
-  return groups;
-}
-
 }  // namespace
 
 // ---- reduction cost ----
@@ -358,13 +339,32 @@ Seconds TailCost::embedded() const {
   return scattered + embedding;
 }
 
+PerGroup<ReductionGroup> reduction_groups(const StepShape& step, const CostModel& costs, Policy policy,
+                                          Reduction reduction) {
+  const Clock queues(step, costs, policy);
+  PerGroup<ReductionGroup> groups;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const GroupKind kind = kReducingGroups[g];
+    groups[g].ready = ready_elements(step, kind);
+    groups[g].exists = step.layout.group_size(kind) > 1 && groups[g].total() > 0;
+    if (!groups[g].exists) continue;
+    groups[g].links = queues.queues_of(step.layout.group_shape(kind));
+    const auto time = [&step, &costs, kind, reduction](std::int64_t elements) {
+      return costs.collective(reduction_work(step, kind, elements, reduction)).time;
+    };
+    const std::int64_t total = groups[g].total();
+    groups[g].cost = ReductionCost(time, std::max<std::int64_t>(1, total / (step.network.layers + 2)), total);
+  }
+  return groups;
+}
+
 PartitionProblem partition_problem(const StepShape& step, const CostModel& costs, Policy policy,
                                    const std::vector<int>& degrees, Reduction reduction) {
   SEXTANT_CHECK(!degrees.empty(), "no degree to choose");
   const LayerPrices prices(step, costs, policy);
   const auto layers = static_cast<std::size_t>(step.network.layers);
   PartitionProblem problem;
-  problem.groups = reduction_groups(step, costs, prices, reduction);
+  problem.groups = reduction_groups(step, costs, policy, reduction);
   problem.kinds.emplace_back();
   for (const int degree : degrees) problem.kinds.front().push_back(prices.block(degree, problem.groups));
   problem.kind.assign(layers, 0);

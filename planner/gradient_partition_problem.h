@@ -123,6 +123,10 @@ struct Partition {
 // after the update (ZeRO stage 1).
 enum class Reduction { kAllReduce, kReduceScatter };
 
+// The gradients of a step, group by group. REQUIRES: `step` and `costs` outlive the result.
+[[nodiscard]] PerGroup<ReductionGroup> reduction_groups(const StepShape& step, const CostModel& costs, Policy policy,
+                                                        Reduction reduction = Reduction::kAllReduce);
+
 // The problem of `step` under a partitioning policy, priced by `costs`. Blocks may be cut into any of
 // `degrees` parts. REQUIRES: degrees not empty; `step` and `costs` outlive the problem.
 [[nodiscard]] PartitionProblem partition_problem(const StepShape& step, const CostModel& costs, Policy policy,
