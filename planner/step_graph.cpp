@@ -193,13 +193,19 @@ class StepGraphBuilder {
     const int layers = step_.network.layers;
     TaskId dx = emit_kernel({.kind = TaskKind::kHead, .phase = Phase::kBackward, .layer = -1, .micro_batch = micro_batch},
                             head_work(step_, Pass::kBackward), {});
-    unit_ready(0, dx, dx);
-    if (reduces(micro_batch)) reduce_gradients({GradientSlot::Kind::kAfterLayer, layers});
+    if (reduces(micro_batch)) {
+      dense_ready(0, dx);
+      experts_ready(0, dx);
+      reduce_gradients({GradientSlot::Kind::kAfterLayer, layers});
+    }
     for (int layer = layers - 1; layer >= 0; --layer) dx = backward_layer(layer, micro_batch, dx);
     const TaskId embedded = emit_kernel(
         {.kind = TaskKind::kEmbedding, .phase = Phase::kBackward, .layer = -1, .micro_batch = micro_batch},
         embedding_work(step_, Pass::kBackward), after_barrier({dx}));
-    unit_ready(layers + 1, embedded, embedded);
+    if (reduces(micro_batch)) {
+      dense_ready(layers + 1, embedded);
+      experts_ready(layers + 1, embedded);
+    }
     backward_end_ = embedded;
   }
 
@@ -216,10 +222,12 @@ class StepGraphBuilder {
     combined.push_back(balance_);
     const TaskId routed = emit_kernel(with_kind(base, TaskKind::kRoute), route_work(step_, Pass::kBackward), combined);
     const int unit = step_.network.layers - layer;
-    unit_ready(unit, kNoTask, last_expert_);  // the dense slot may reduce them already
+    if (last) experts_ready(unit, last_expert_);  // before the dense slot, which may carry them
     const TaskId dx = attention(base, routed, Pass::kBackward, slot(GradientSlot::Kind::kDense));
-    unit_ready(unit, last_attention_, last_expert_);
-    if (last) reduce_gradients({GradientSlot::Kind::kAfterLayer, layer});
+    if (last) {
+      dense_ready(unit, last_attention_);
+      reduce_gradients({GradientSlot::Kind::kAfterLayer, layer});
+    }
     return dx;
   }
 
@@ -232,10 +240,14 @@ class StepGraphBuilder {
 
   // ---- gradients ----
 
-  void unit_ready(int unit, TaskId dense, TaskId experts) {
-    gradient_ready_[static_cast<std::size_t>(GroupKind::kDp)][static_cast<std::size_t>(unit)] = dense;
-    gradient_ready_[static_cast<std::size_t>(GroupKind::kStage)][static_cast<std::size_t>(unit)] = dense;
-    gradient_ready_[static_cast<std::size_t>(GroupKind::kEdp)][static_cast<std::size_t>(unit)] = experts;
+  // The task after which a unit's gradients are final. REQUIRES: the last micro-batch; what earlier ones
+  // leave is a part of the sum.
+  void dense_ready(int unit, TaskId task) {
+    gradient_ready_[static_cast<std::size_t>(GroupKind::kDp)][static_cast<std::size_t>(unit)] = task;
+    gradient_ready_[static_cast<std::size_t>(GroupKind::kStage)][static_cast<std::size_t>(unit)] = task;
+  }
+  void experts_ready(int unit, TaskId task) {
+    gradient_ready_[static_cast<std::size_t>(GroupKind::kEdp)][static_cast<std::size_t>(unit)] = task;
   }
 
   // Issues the slices of `slot`. Their place in the queue is here; they start when their gradients are

@@ -10,7 +10,7 @@
 
 namespace sextant {
 
-bool is_speaking_rank() { return launcher_rank().value_or(0) == 0; }
+bool is_speaking_rank() { return launcher_place().value_or(LauncherPlace{}).rank == 0; }
 
 bool is_terminal(std::FILE* stream) { return isatty(fileno(stream)) != 0; }
 

@@ -17,6 +17,9 @@ struct AttentionShape {
   std::int64_t heads;     // query heads of this rank
   std::int64_t kv_heads;  // of this rank; divides heads
   std::int64_t head_dim;  // even
+  // Keep two numbers per query and head for the backward instead of its probabilities (about L/2),
+  // and compute the probabilities again. Slower, but memory grows with L instead of L^2.
+  bool recompute = false;
 };
 
 template <typename T>
@@ -62,7 +65,7 @@ void attention_forward(const AttentionShape& shape, const AttentionWeights<T>& w
                        const AttentionBuffers<T>& buffers);
 
 // dy [B, L, M], the gradient of the full (summed) output -> dx [B, L, M], partial, replaced.
-// Norms and dx are linear in the partial sums: summing dx and the norm's gradient over tp gives the whole.
+// The gradient of the norm weight is partial too: it is summed over tp, as dx is.
 // dx may be dy. x must be the forward's.
 template <typename T>
 struct AttentionBackwardData {

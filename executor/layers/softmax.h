@@ -1,4 +1,4 @@
-// Softmax of one row, for the layers' sources only.
+// The parts of a softmax of one row, for the layers' sources only.
 #pragma once
 
 #include <cstdint>
@@ -36,11 +36,6 @@ template <typename T>
 void scale(std::int64_t n, T factor, T* row) {
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i) row[i] *= factor;
-}
-
-template <typename T>
-void softmax_in_place(std::int64_t n, T* row) {
-  scale(n, T(1) / exponentiate(n, maximum(n, row), row), row);
 }
 
 }  // namespace sextant

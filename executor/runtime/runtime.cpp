@@ -53,4 +53,11 @@ int launch(Backend backend, const LaunchOptions& options, const std::function<in
   return backend == Backend::kLocal ? launch_local(options, body) : launch_mpi(options, body);
 }
 
+void throw_in_job(const std::exception_ptr& error) {
+  if (detect_backend() == Backend::kMpi && is_mpi_built() && !is_mpi_started()) {
+    launch_mpi({}, [&](World&) -> int { std::rethrow_exception(error); });
+  }
+  std::rethrow_exception(error);
+}
+
 }  // namespace sextant

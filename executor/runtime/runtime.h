@@ -134,11 +134,17 @@ struct LaunchOptions {
 // Runs `body` on every rank and returns its exit code: the largest over the ranks.
 //   kLocal: in `num_ranks` threads. An error on one rank releases the others from whatever collective
 //           they wait in; the error of the rank that failed first leaves launch().
-//   kMpi:   once in this process; at most one call per process. When `body` throws on every rank (as
-//           run_on_all makes sure), the lowest rank's error leaves launch() in every process. When
-//           others do not fail within two seconds, the error is this rank's alone: report_error is
-//           called here and the whole job ends with its exit code.
+//   kMpi:   once in this process. When `body` throws on every rank (as run_on_all makes sure), the
+//           lowest rank's error leaves launch() in every process. When others do not fail within two
+//           seconds, the error is this rank's alone: report_error is called here and the whole job
+//           ends with its exit code. The end of every process waits for that of the others, so that
+//           rank 0 has told an error before the launcher sees the first process fail.
 // Throws BackendError "this build has no MPI back end (configure with SEXTANT_WITH_MPI=ON)" where it is missing.
 int launch(Backend backend, const LaunchOptions& options, const std::function<int(World&)>& body);
+
+// Throws `error`. Under a launcher, if launch() has not been called yet (the command line was wrong, say),
+// joins the job first and throws what launch() would if `body` had thrown `error`: launchers end a job
+// when its first process fails, which may be before rank 0 has told why.
+[[noreturn]] void throw_in_job(const std::exception_ptr& error);
 
 }  // namespace sextant

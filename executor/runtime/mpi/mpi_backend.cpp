@@ -195,8 +195,16 @@ void check_num_ranks(const MpiSession& session, const LaunchOptions& options) {
 
 bool is_mpi_built() { return true; }
 
+bool is_mpi_started() {
+  int is_started = 0;
+  MPI_Initialized(&is_started);
+  return is_started != 0;
+}
+
 int launch_mpi(const LaunchOptions& options, const std::function<int(World&)>& body) {
-  MpiSession session(options.patience);
+  // Finalised when the process ends, not here: see launch().
+  static MpiSession session;
+  session.begin(options.patience);
   check_num_ranks(session, options);
   const Outcome outcome = run_body(session, options, body);
   const JobOutcome job = agree_on_outcome(session, options, outcome);

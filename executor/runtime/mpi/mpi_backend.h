@@ -8,6 +8,7 @@
 namespace sextant {
 
 [[nodiscard]] bool is_mpi_built();
+[[nodiscard]] bool is_mpi_started();  // by launch_mpi in this process
 
 // launch() of runtime.h for Backend::kMpi.
 int launch_mpi(const LaunchOptions& options, const std::function<int(World&)>& body);

@@ -22,7 +22,7 @@ void check_mpi(int code, const std::string& what) {
   throw BackendError(fmt::format("{}: {}", what, mpi_text(code)));
 }
 
-MpiSession::MpiSession(Seconds patience) : patience_(patience) {
+MpiSession::MpiSession() {
   int is_initialised = 0;
   MPI_Initialized(&is_initialised);
   if (is_initialised != 0) throw BackendError("MPI_Init_thread: MPI was already initialised in this process");

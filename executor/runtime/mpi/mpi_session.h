@@ -18,12 +18,17 @@ class MpiSession {
   // Initialises MPI with MPI_THREAD_MULTIPLE; its errors become codes. Throws BackendError when MPI
   // grants fewer threads, when it was initialised before in this process, or when it sees another
   // number of ranks than the launcher's environment names (an MPI library unknown to the launcher).
-  explicit MpiSession(Seconds patience);
+  MpiSession();
   // Finalises, collectively over the job.
   ~MpiSession();
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
 
+  // Of one launch().
+  void begin(Seconds patience) {
+    patience_ = patience;
+    is_abandoned_ = false;
+  }
   [[nodiscard]] int rank() const { return rank_; }
   [[nodiscard]] int size() const { return size_; }
   [[nodiscard]] Seconds patience() const { return patience_; }
@@ -39,7 +44,7 @@ class MpiSession {
  private:
   int rank_ = 0;
   int size_ = 1;
-  Seconds patience_;
+  Seconds patience_{0.0};
   std::atomic<bool> is_abandoned_ = false;
   std::atomic<bool> has_unfinished_ = false;
 };

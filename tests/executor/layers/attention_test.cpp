@@ -237,6 +237,32 @@ std::vector<double> head_columns(const std::vector<double>& weight, std::int64_t
   return result;
 }
 
+// The same numbers either way, to rounding of one multiplication.
+TEST(Attention, RecomputationChangesNothingButMemory) {
+  const AttentionShape kept{.batch = 2, .sequence = 101, .model_dim = 6, .heads = 2, .kv_heads = 1, .head_dim = 4};
+  auto recomputed = kept;
+  recomputed.recompute = true;
+  EXPECT_LT(attention_saved_size(recomputed), attention_saved_size(kept));
+  const auto tensors = random_tensors(kept, 80);
+  Memory<double> kept_memory(kept);
+  Memory<double> recomputed_memory(recomputed);
+  EXPECT_EQ(forward(kept, tensors, kept_memory), forward(recomputed, tensors, recomputed_memory));
+  const auto expected = backward(kept, tensors);
+  const auto actual = backward(recomputed, tensors);
+  EXPECT_LE(testing::relative_error(actual.dx, expected.dx), 1e-13);
+  EXPECT_LE(testing::relative_error(actual.wq, expected.wq), 1e-13);
+  EXPECT_LE(testing::relative_error(actual.wk, expected.wk), 1e-13);
+  EXPECT_LE(testing::relative_error(actual.wv, expected.wv), 1e-13);
+}
+
+TEST(Attention, RecomputingBackwardEqualsFiniteDifferences) {
+  for (AttentionShape shape : kSmallShapes) {
+    shape.recompute = true;
+    auto tensors = random_tensors(shape, 81);
+    expect_all_gradients(shape, tensors);
+  }
+}
+
 // Tensor parallelism: outputs, input gradients and norm gradients of head shards add up to the whole.
 TEST(Attention, ShardsOfTheHeadsAddUp) {
   const AttentionShape whole{.batch = 2, .sequence = 5, .model_dim = 6, .heads = 4, .kv_heads = 2, .head_dim = 4};

@@ -1,0 +1,70 @@
+#include "executor/runtime/common_error.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+#include "models/error.h"
+#include "tests/executor/runtime/on_ranks.h"
+
+namespace sextant::testing {
+namespace {
+
+template <typename E>
+std::exception_ptr made(const std::string& text) {
+  return std::make_exception_ptr(E(text));
+}
+
+TEST(EncodeError, KeepsClassAndText) {
+  EXPECT_THROW(rethrow_lowest({encode_error(made<ConfigError>("a"))}), ConfigError);
+  EXPECT_THROW(rethrow_lowest({encode_error(made<BackendError>("a"))}), BackendError);
+  EXPECT_THROW(rethrow_lowest({encode_error(made<ModelError>("a"))}), ModelError);
+  EXPECT_THROW(rethrow_lowest({encode_error(made<InternalError>("a"))}), InternalError);
+  EXPECT_THROW(rethrow_lowest({encode_error(made<std::runtime_error>("a"))}), Error);
+  try {
+    rethrow_lowest({encode_error(made<ConfigError>("plan.yaml:3:7: no\nsuch key"))});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "plan.yaml:3:7: no\nsuch key");
+  }
+}
+
+TEST(RethrowLowest, TakesTheFirstRankWithAnError) {
+  EXPECT_NO_THROW(rethrow_lowest({"", encode_error(nullptr), ""}));
+  try {
+    rethrow_lowest({"", encode_error(made<ModelError>("one")), encode_error(made<ConfigError>("two"))});
+    FAIL();
+  } catch (const ModelError& error) {
+    EXPECT_STREQ(error.what(), "one");
+    EXPECT_TRUE(is_common(std::current_exception()));
+  }
+  EXPECT_FALSE(is_common(made<ConfigError>("alone")));
+}
+
+TEST(RunOnAll, ReturnsWhereNobodyFails) {
+  on_world([](World& world) {
+    int calls = 0;
+    run_on_all(world, [&] { ++calls; });
+    EXPECT_EQ(calls, 1);
+  });
+}
+
+TEST(RunOnAll, GivesEveryRankTheErrorOfTheLowest) {
+  on_world([](World& world) {
+    try {
+      run_on_all(world, [&] {
+        if (world.rank() == 2) throw ConfigError("from 2");
+        if (world.rank() == 3) throw BackendError("from 3");
+      });
+      ADD_FAILURE() << "no error on rank " << world.rank();
+    } catch (const ConfigError& error) {
+      EXPECT_STREQ(error.what(), "from 2");
+    }
+    // Nobody was left behind in another collective.
+    EXPECT_EQ(world.communicator().gather_text("on"), std::vector<std::string>(4, "on"));
+  });
+}
+
+}  // namespace
+}  // namespace sextant::testing
