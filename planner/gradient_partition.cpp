@@ -1,6 +1,7 @@
 #include "planner/gradient_partition.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "models/error.h"
 
@@ -114,6 +115,21 @@ std::vector<int> fastest_options(const PartitionProblem& problem) {
 
 Partition fill_windows(const PartitionProblem& problem, std::vector<int> options, FillRule rule) {
   return Filler(problem, std::move(options), rule).fill();
+}
+
+void improve_degrees(const PartitionProblem& problem, Partition& partition) {
+  for (int p = 0; p < problem.num_positions(); ++p) {
+    const std::vector<BlockOption>& options = problem.options(p);
+    const SlotLoad load = slot_load(problem, partition.elements[static_cast<std::size_t>(2 * p)]);
+    Seconds best(std::numeric_limits<double>::infinity());
+    for (std::size_t j = 0; j < options.size(); ++j) {
+      const SlotCost& cost = options[j].cost;
+      const Seconds time = (problem.num_micro_batches - 1) * cost.time + slot_time(cost, load);
+      if (time >= best) continue;
+      best = time;
+      partition.options[static_cast<std::size_t>(p)] = static_cast<int>(j);
+    }
+  }
 }
 
 std::vector<GradientWindow> gradient_windows(const StepShape& step, const CostModel& costs, Policy policy,

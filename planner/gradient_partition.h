@@ -24,6 +24,10 @@ struct FillRule {
 // the backward, oldest first; what fits nowhere is reduced at the very end.
 [[nodiscard]] Partition fill_windows(const PartitionProblem& problem, std::vector<int> options, FillRule rule = {});
 
+// With the slices given, the best degree of each block: its own time counts in every micro-batch, the
+// slices lengthen the last one.
+void improve_degrees(const PartitionProblem& problem, Partition& partition);
+
 // Step 1 of the paper (eq. 3-4): the windows at the degrees of Algorithm 1. The paper lets a remainder
 // wait for later windows in no stated order (its code pops the newest first); a gradient buffer here is
 // reduced in order, which places the same volumes.

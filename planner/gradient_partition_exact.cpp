@@ -253,23 +253,6 @@ class TailChoice {
   Seconds best_ = Seconds(std::numeric_limits<double>::infinity());
 };
 
-// With the slices given, each block's best degree: its time counts in every micro-batch, the slices
-// delay the last one.
-void improve_degrees(const PartitionProblem& problem, Partition& partition) {
-  for (int p = 0; p < problem.num_positions(); ++p) {
-    const std::vector<BlockOption>& options = problem.options(p);
-    Seconds best(std::numeric_limits<double>::infinity());
-    for (std::size_t j = 0; j < options.size(); ++j) {
-      const SlotCost& cost = options[j].cost;
-      const Seconds time = (problem.num_micro_batches - 1) * cost.time +
-                           slot_time(problem, cost, partition.elements[static_cast<std::size_t>(2 * p)]);
-      if (time >= best) continue;
-      best = time;
-      partition.options[static_cast<std::size_t>(p)] = static_cast<int>(j);
-    }
-  }
-}
-
 class ExactSearch {
  public:
   explicit ExactSearch(const PartitionProblem& problem) : problem_(problem) {

@@ -459,17 +459,21 @@ class TailClock {
 
 }  // namespace
 
-Seconds slot_time(const PartitionProblem& problem, const SlotCost& part, const PerGroup<std::int64_t>& elements) {
-  Seconds reductions;
-  Seconds path = part.time;
-  bool any = false;
+SlotLoad slot_load(const PartitionProblem& problem, const PerGroup<std::int64_t>& elements) {
+  SlotLoad load;
   for (std::size_t g = 0; g < elements.size(); ++g) {
-    if (elements[g] == 0) continue;
-    reductions += problem.groups[g].cost.time(elements[g]);
-    path = any ? std::max(path, part.path[g]) : part.path[g];
-    any = true;
+    load.uses[g] = elements[g] > 0;
+    if (load.uses[g]) load.time += problem.groups[g].cost.time(elements[g]);
   }
-  return any ? std::max(part.time, path + reductions) : part.time;
+  return load;
+}
+
+Seconds slot_time(const SlotCost& part, const SlotLoad& load) {
+  Seconds time = part.time;
+  for (std::size_t g = 0; g < load.uses.size(); ++g) {
+    if (load.uses[g]) time = std::max(time, part.path[g] + load.time);
+  }
+  return time;
 }
 
 Seconds tail_time(const PartitionProblem& problem, const PerGroup<std::int64_t>& beside,
@@ -488,10 +492,10 @@ Seconds backward_time(const PartitionProblem& problem, const Partition& partitio
     const SlotCost& block =
         problem.options(p)[static_cast<std::size_t>(partition.options[static_cast<std::size_t>(p)])].cost;
     plain += block.time;
-    last += slot_time(problem, block, elements(2 * p));
+    last += slot_time(block, slot_load(problem, elements(2 * p)));
     if (p == positions - 1) continue;
     plain += problem.dense[static_cast<std::size_t>(p)].cost.time;
-    last += slot_time(problem, problem.dense[static_cast<std::size_t>(p)].cost, elements(2 * p + 1));
+    last += slot_time(problem.dense[static_cast<std::size_t>(p)].cost, slot_load(problem, elements(2 * p + 1)));
   }
   last += tail_time(problem, elements(2 * positions - 1), elements(2 * positions), elements(2 * positions + 1));
   return (problem.num_micro_batches - 1) * plain + last;

@@ -138,9 +138,14 @@ enum class Reduction { kAllReduce, kReduceScatter };
 // on different links are taken to follow each other, which may be too long.
 [[nodiscard]] Seconds backward_time(const PartitionProblem& problem, const Partition& partition);
 
-// Time of a part with slices of `elements` in its slot.
-[[nodiscard]] Seconds slot_time(const PartitionProblem& problem, const SlotCost& part,
-                                const PerGroup<std::int64_t>& elements);
+// Slices of one slot: how long they take together and whose they are.
+struct SlotLoad {
+  Seconds time;
+  PerGroup<bool> uses{};
+};
+[[nodiscard]] SlotLoad slot_load(const PartitionProblem& problem, const PerGroup<std::int64_t>& elements);
+// Time of a part with them.
+[[nodiscard]] Seconds slot_time(const SlotCost& part, const SlotLoad& load);
 // The end of the backward from the end of layer 0's block on, by the elements of its three slots.
 [[nodiscard]] Seconds tail_time(const PartitionProblem& problem, const PerGroup<std::int64_t>& beside_attention,
                                 const PerGroup<std::int64_t>& early, const PerGroup<std::int64_t>& late);
