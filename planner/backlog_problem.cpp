@@ -223,28 +223,28 @@ class Solver {
         if (state.bound < solution_.value_s - tolerance()) next.push_back(state);
       }
     }
-    return undominated(std::move(next));
+    return undominated(std::move(next), p);
   }
 
-  // Of two layers of one kind the later one may as well have the larger capacity: the sums of capacity
-  // over the layers from k on only grow, for every k, and with them what is hidden.
+  // Of two neighbours of one kind the later one may as well have the larger capacity: the sums of
+  // capacity over the layers from k on only grow, for every k, and with them what is hidden.
   bool misordered(const State& state, std::size_t p, int option) const {
-    if (p == 0 || problem_.kinds.size() != 1) return false;
-    const auto& all = problem_.kinds.front();
+    if (p == 0 || problem_.layers[p - 1].kind != problem_.layers[p].kind) return false;
+    const auto& all = options(problem_.layers[p]);
     return all[static_cast<std::size_t>(option)].capacity_s < all[static_cast<std::size_t>(state.option)].capacity_s;
   }
 
   // A state is as good as another if it costs no more and has no more queued, or costs less by at
-  // least what it has queued more; with one kind its last option must leave the same freedom too.
-  std::vector<State> undominated(std::vector<State> states) const {
+  // least what it has queued more; before a neighbour of its kind it must leave the same freedom too.
+  std::vector<State> undominated(std::vector<State> states, std::size_t p) const {
     std::sort(states.begin(), states.end(), [](const State& a, const State& b) {
       return a.backlog != b.backlog ? a.backlog < b.backlog : a.cost < b.cost;
     });
-    const bool ordered = problem_.kinds.size() == 1;
+    const bool ordered = p + 1 < problem_.layers.size() && problem_.layers[p + 1].kind == problem_.layers[p].kind;
+    const auto& all = options(problem_.layers[p]);
     const auto frees = [&](const State& a, const State& b) {
-      if (!ordered) return true;
-      const auto& all = problem_.kinds.front();
-      return all[static_cast<std::size_t>(a.option)].capacity_s <= all[static_cast<std::size_t>(b.option)].capacity_s;
+      return !ordered ||
+             all[static_cast<std::size_t>(a.option)].capacity_s <= all[static_cast<std::size_t>(b.option)].capacity_s;
     };
     std::vector<State> kept;
     for (const State& state : states) {
