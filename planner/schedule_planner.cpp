@@ -1,5 +1,7 @@
 #include "planner/schedule_planner.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
