@@ -170,6 +170,13 @@ class WithoutTraining(CommandLine):
         self.assertIn("warning", result.stderr)
         self.assertIn("changed.yaml", result.stderr)
 
+    def test_a_network_changed_in_the_plan_is_warned_of(self):
+        plan = self.make_plan()
+        plan.write_text(plan.read_text().replace("rope_theta: 10000", "rope_theta: 20000"))
+        result = sextant("simulate", "--plan", plan, "--cluster", self.folder / "cluster.yaml")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("plan.yaml was changed after planning", result.stderr)
+
     def test_a_misspelt_key_is_told_with_its_place(self):
         self.write("network.yaml", NETWORK.replace("heads: 4", "haeds: 4", 1))
         self.assert_fails(self.plan(), 2, "network.yaml:", "haeds")
@@ -225,6 +232,14 @@ class Training(CommandLine):
         processes = [event["args"]["name"] for event in json.loads((run / "trace.json").read_text())["traceEvents"]
                      if event["name"] == "process_name"]
         self.assertEqual(sorted(processes), ["rank 0", "rank 0 predicted", "rank 1", "rank 1 predicted"])
+
+    def test_a_cluster_of_another_back_end_is_warned_of(self):
+        other = "local" if MPIRUN else "mpi"
+        text = cluster().replace("backend: local", f"backend: {other}")
+        result = self.train(cluster=self.write("other.yaml", text))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(f"was measured with back end {other}", result.stderr)
+        self.assertEqual(len(error_lines(result)), 2)  # and that it is not the plan's cluster file
 
     def test_json_prints_the_summary_alone(self):
         result = self.train("--json")

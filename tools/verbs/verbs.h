@@ -1,9 +1,9 @@
 // The verbs of the command line: each file beside this one registers one.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <functional>
+
+#include <CLI/CLI.hpp>
 
 namespace sextant {
 
