@@ -12,12 +12,18 @@ namespace {
 
 constexpr auto kQueues = static_cast<std::size_t>(kNumResources);
 
-std::size_t index_of(Resource queue) { return static_cast<std::size_t>(queue); }
-std::size_t index_of(TaskId task) { return static_cast<std::size_t>(task); }
+std::size_t index_of(Resource queue) {
+  return static_cast<std::size_t>(queue);
+}
+std::size_t index_of(TaskId task) {
+  return static_cast<std::size_t>(task);
+}
 
 // Position of the last task of each queue that is known to have ended; -1: none.
 using Progress = std::array<int, kQueues>;
-constexpr Progress no_progress() { return {-1, -1, -1, -1}; }
+constexpr Progress no_progress() {
+  return {-1, -1, -1, -1};
+}
 
 void merge(Progress& into, const Progress& other) {
   for (std::size_t queue = 0; queue < kQueues; ++queue) into[queue] = std::max(into[queue], other[queue]);
@@ -65,7 +71,8 @@ void check_positions(const TaskGraph& graph, const std::vector<TaskId>& issue_or
 // waiting for all that its queue had done and had waited for before it.
 class WaitReducer {
  public:
-  explicit WaitReducer(const TaskGraph& graph) : graph_(graph), at_end_(graph.tasks.size()), issued_at_(graph.tasks.size()) {
+  explicit WaitReducer(const TaskGraph& graph)
+      : graph_(graph), at_end_(graph.tasks.size()), issued_at_(graph.tasks.size()) {
     known_.fill(no_progress());
     turn_.fill(-1);
   }
@@ -130,7 +137,8 @@ GraphExecutor::Impl::Impl(const TaskGraph& graph, const std::vector<TaskId>& iss
   WaitReducer reducer(graph);
   for (const TaskId id : issue_order) {
     const Task& task = graph.tasks[index_of(id)];
-    Step step{.task = id, .queue = index_of(task.queue), .second_queue = {}, .awaited = reducer.waits_of(id), .kernel = {}};
+    Step step{
+        .task = id, .queue = index_of(task.queue), .second_queue = {}, .awaited = reducer.waits_of(id), .kernel = {}};
     if (task.second_queue) step.second_queue = index_of(*task.second_queue);
     step.kernel = kernels.bind(task);
     steps.push_back(std::move(step));

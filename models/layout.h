@@ -49,7 +49,8 @@ struct GroupShape {
   [[nodiscard]] int num_ranks() const { return nodes * ranks_per_node; }
   [[nodiscard]] bool uses_inter() const { return nodes > 1; }
   [[nodiscard]] bool uses_intra() const { return ranks_per_node > 1; }
-  auto operator<=>(const GroupShape&) const = default;
+  // clang-tidy 14 takes the 0 of a defaulted comparison for a pointer.
+  auto operator<=>(const GroupShape&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 class ParallelLayout {

@@ -32,7 +32,8 @@ Sizes sizes_of(const StepShape& step) {
   const KernelShape attention = attention_work(step, Pass::kForward).shape;
   const KernelShape expert = expert_work(step, Pass::kForward, step.capacity()).shape;
   const std::int64_t query_dim = attention.heads * attention.head_dim;
-  return {.layers = static_cast<double>(n.layers / d.pp),
+  const int layers = n.layers / d.pp;
+  return {.layers = static_cast<double>(layers),
           .tokens = static_cast<double>(step.tokens_per_rank()),
           .sequence_rows = static_cast<double>(attention.rows),
           .model_dim = static_cast<double>(n.model_dim),
@@ -42,7 +43,7 @@ Sizes sizes_of(const StepShape& step) {
           .hidden_dim = static_cast<double>(expert.hidden_dim),
           .hidden_copies = expert.gated != 0 ? 2.0 : 1.0,
           .query_dim = static_cast<double>(query_dim),
-          .qkv_dim = static_cast<double>(query_dim + 2 * attention.kv_heads * attention.head_dim)};
+          .qkv_dim = static_cast<double>(query_dim + std::int64_t{2} * attention.kv_heads * attention.head_dim)};
 }
 
 // Causal probabilities of one head and sequence: every block keeps the keys up to its last row.
@@ -114,13 +115,13 @@ Bytes logits(const StepShape& step, const Sizes& s) {
 }
 
 // Scratch memory of one task at a time: gradients of Q K V and context, one block of scores, hidden
-// rows of one expert, gradients of norms (head and layer); the rotary table.
+// rows of one expert, gradient of a norm; the rotary table.
 Bytes workspace(const StepShape& step, const Sizes& s) {
   const double sequence = static_cast<double>(step.sequence);
   const double scores = static_cast<double>(std::min(kQueryBlock, step.sequence)) * sequence;
   const double attention = s.sequence_rows * (s.qkv_dim + s.query_dim) + scores;
   const double rotary = sequence * static_cast<double>(step.network.head_dim);
-  return elements(step, attention + rotary + s.expert_rows * s.hidden_dim + 2.0 * s.tokens * s.model_dim);
+  return elements(step, attention + rotary + s.expert_rows * s.hidden_dim + s.tokens * s.model_dim);
 }
 
 }  // namespace

@@ -164,7 +164,7 @@ KernelCounts count(const KernelWork& work, int element_bytes) {
 // ---- sizes of a step ----
 
 std::int64_t StepShape::tokens_per_rank() const {
-  return micro_batch * sequence / (layout.degrees().cp * layout.degrees().tp);
+  return micro_batch * sequence / (std::int64_t{layout.degrees().cp} * layout.degrees().tp);
 }
 
 std::int64_t StepShape::capacity() const {
@@ -279,8 +279,8 @@ CollectiveWork collective(const StepShape& step, Collective op, GroupKind group,
 }
 
 double attention_elements(const StepShape& step) {
-  return static_cast<double>(step.micro_batch * step.sequence / step.layout.degrees().cp) *
-         static_cast<double>(step.network.model_dim);
+  const std::int64_t tokens = step.micro_batch * step.sequence / step.layout.degrees().cp;
+  return static_cast<double>(tokens) * static_cast<double>(step.network.model_dim);
 }
 
 // What one rank sends to the experts: capacity_rows for each.

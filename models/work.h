@@ -45,7 +45,8 @@ struct KernelShape {
   int kv_heads = 0;
   std::int64_t head_dim = 0;
   std::int64_t vocabulary = 0;  // kEmbedding, kHead
-  auto operator<=>(const KernelShape&) const = default;
+  // clang-tidy 14 takes the 0 of a defaulted comparison for a pointer.
+  auto operator<=>(const KernelShape&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 struct KernelWork {

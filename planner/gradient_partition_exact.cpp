@@ -6,6 +6,7 @@
 
 #include "models/error.h"
 #include "planner/backlog_problem.h"
+#include "planner/gradient_partition.h"
 
 namespace sextant {
 namespace {
@@ -207,144 +208,50 @@ BacklogProblem load_bound(const PartitionProblem& problem, const Work& work, Res
 
 // ---- from degrees to a partition ----
 
-// How slots are filled where several groups wait.
-struct FillRule {
-  bool longest_first = false;  // else in the order of kReducingGroups
-  bool skip_short = false;     // leave slices of which less than half is work for a later slot
-};
-
-class Filler {
+// What waits at layer 0's attention goes beside it (nothing, what fits, all), the rest with the gradients
+// of layer 0 or with those of the embedding: whichever ends first.
+class TailChoice {
  public:
-  Filler(const PartitionProblem& problem, std::vector<int> options, FillRule rule)
-      : problem_(problem), rule_(rule), partition_{std::move(options), {}} {}
-
-  Partition fill() {
-    const int positions = problem_.num_positions();
-    partition_.elements.assign(static_cast<std::size_t>(problem_.num_slots()), Elements{});
-    for (int p = 0; p < positions; ++p) {
-      const auto option = static_cast<std::size_t>(partition_.options[static_cast<std::size_t>(p)]);
-      fill_slot(2 * p, problem_.options(p)[option].cost);
-      if (p < positions - 1) fill_slot(2 * p + 1, problem_.dense[static_cast<std::size_t>(p)].cost);
+  TailChoice(const PartitionProblem& problem, Partition& partition)
+      : problem_(problem), partition_(partition), slot_(static_cast<std::size_t>(problem.num_slots()) - 3) {
+    const Elements& beside = partition.elements[slot_];
+    for (std::size_t g = 0; g < all_.size(); ++g) {
+      const ReductionGroup& group = problem.groups[g];
+      if (!group.exists) continue;
+      late_[g] = group.total() - group.ready[slot_ + 1];
+      early_[g] = group.ready[slot_ + 1] - group.ready[slot_];
+      all_[g] = beside[g] + partition.elements[slot_ + 1][g] + partition.elements[slot_ + 2][g] - early_[g] - late_[g];
     }
-    fill_tail();
-    return std::move(partition_);
+  }
+
+  void improve() {
+    const Elements fits = partition_.elements[slot_];
+    for (const Elements& beside : {all_, fits, Elements{}}) {
+      for (const bool together : {true, false}) take_if_shorter(beside, together);
+    }
   }
 
  private:
-  [[nodiscard]] std::int64_t waiting(std::size_t g, int slot) const {
-    const ReductionGroup& group = problem_.groups[g];
-    return group.exists ? group.ready[static_cast<std::size_t>(slot)] - issued_[g] : 0;
-  }
-
-  [[nodiscard]] PerGroup<std::size_t> order(int slot) const {
-    PerGroup<std::size_t> order{};
-    for (std::size_t g = 0; g < order.size(); ++g) order[g] = g;
-    if (rule_.longest_first) {
-      const auto work = [&](std::size_t g) {
-        return static_cast<double>(waiting(g, slot)) * problem_.groups[g].cost.per_element();
-      };
-      std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return work(a) > work(b); });
+  void take_if_shorter(const Elements& beside, bool together) {
+    Elements early{}, late = late_;
+    for (std::size_t g = 0; g < all_.size(); ++g) {
+      const std::int64_t rest = all_[g] - beside[g] + early_[g];
+      (together ? late : early)[g] += rest;
     }
-    return order;
-  }
-
-  void fill_slot(int slot, const SlotCost& part) {
-    Elements& taken = partition_.elements[static_cast<std::size_t>(slot)];
-    Seconds used;
-    Seconds path;
-    bool empty = true;
-    for (const std::size_t g : order(slot)) {
-      const std::int64_t available = waiting(g, slot);
-      if (available <= 0) continue;
-      const ReductionCost& cost = problem_.groups[g].cost;
-      const Seconds longest = empty ? part.path[g] : std::max(path, part.path[g]);
-      const std::int64_t elements = cost.fitting(available, part.time - longest - used);
-      if (elements == 0) continue;
-      if (rule_.skip_short && cost.time(elements) < 2.0 * cost.alpha()) continue;
-      taken[g] = elements;
-      issued_[g] += elements;
-      used += cost.time(elements);
-      path = longest;
-      empty = false;
-    }
-  }
-
-  // What waits at layer 0's attention goes beside it (nothing, what fits, all), the rest with the
-  // gradients of layer 0 or with those of the embedding: whichever ends first.
-  void fill_tail() {
-    Elements none{}, all{}, early{}, late{};
-    const int slot = 2 * problem_.num_positions() - 1;
-    for (std::size_t g = 0; g < all.size(); ++g) {
-      all[g] = waiting(g, slot);
-      early[g] = waiting(g, slot + 1) - all[g];
-      late[g] = waiting(g, slot + 2) - all[g] - early[g];
-    }
-    const Elements fits = fitting_beside_attention(all);
-    Seconds best(std::numeric_limits<double>::infinity());
-    for (const Elements& beside : {all, fits, none}) {
-      for (const bool together : {true, false}) {
-        Elements first{}, second{};
-        for (std::size_t g = 0; g < all.size(); ++g) {
-          (together ? second : first)[g] = all[g] - beside[g] + early[g];
-          second[g] += late[g];
-        }
-        const Seconds time = tail_time(problem_, beside, first, second);
-        if (time >= best) continue;
-        best = time;
-        const auto s = static_cast<std::size_t>(slot);
-        partition_.elements[s] = beside;
-        partition_.elements[s + 1] = first;
-        partition_.elements[s + 2] = second;
-      }
-    }
-  }
-
-  [[nodiscard]] Elements fitting_beside_attention(const Elements& all) const {
-    const TailCost& tail = problem_.tail;
-    Elements fits{};
-    Seconds room = tail.attended + tail.launch_latency - (tail.attention_links != 0 ? tail.gathered : tail.links_free);
-    for (std::size_t g = 0; g < fits.size(); ++g) {
-      if (all[g] == 0) continue;
-      fits[g] = problem_.groups[g].cost.fitting(all[g], room);
-      room -= problem_.groups[g].cost.time(fits[g]);
-    }
-    return fits;
+    const Seconds time = tail_time(problem_, beside, early, late);
+    if (time >= best_) return;
+    best_ = time;
+    partition_.elements[slot_] = beside;
+    partition_.elements[slot_ + 1] = early;
+    partition_.elements[slot_ + 2] = late;
   }
 
   const PartitionProblem& problem_;
-  FillRule rule_;
-  Partition partition_;
-  Elements issued_{};
+  Partition& partition_;
+  std::size_t slot_;  // beside layer 0's attention
+  Elements all_{}, early_{}, late_{};
+  Seconds best_ = Seconds(std::numeric_limits<double>::infinity());
 };
-
-// With the slices given, each block's best degree: its time counts in every micro-batch, the slices
-// delay the last one.
-void improve_degrees(const PartitionProblem& problem, Partition& partition) {
-  for (int p = 0; p < problem.num_positions(); ++p) {
-    const std::vector<BlockOption>& options = problem.options(p);
-    Seconds best(std::numeric_limits<double>::infinity());
-    for (std::size_t j = 0; j < options.size(); ++j) {
-      const SlotCost& cost = options[j].cost;
-      const Seconds time = (problem.num_micro_batches - 1) * cost.time +
-                           slot_time(problem, cost, partition.elements[static_cast<std::size_t>(2 * p)]);
-      if (time >= best) continue;
-      best = time;
-      partition.options[static_cast<std::size_t>(p)] = static_cast<int>(j);
-    }
-  }
-}
-
-std::vector<int> fastest_options(const PartitionProblem& problem) {
-  std::vector<int> fastest;
-  for (int p = 0; p < problem.num_positions(); ++p) {
-    const auto& options = problem.options(p);
-    const auto least = std::min_element(options.begin(), options.end(), [](const BlockOption& a, const BlockOption& b) {
-      return a.cost.time < b.cost.time;
-    });
-    fastest.push_back(static_cast<int>(least - options.begin()));
-  }
-  return fastest;
-}
 
 class ExactSearch {
  public:
@@ -401,7 +308,8 @@ class ExactSearch {
     for (const bool longest_first : {false, true}) {
       for (const bool skip_short : {false, true}) {
         if (groups < 2 && longest_first) continue;
-        Partition partition = Filler(problem_, options, {longest_first, skip_short}).fill();
+        Partition partition = fill_windows(problem_, options, {longest_first, skip_short});
+        TailChoice(problem_, partition).improve();
         improve_degrees(problem_, partition);
         const Seconds time = backward_time(problem_, partition);
         if (time >= result_.time) continue;

@@ -101,7 +101,6 @@ class LayerPrices {
   }
 
   [[nodiscard]] LinkSet first_links() const { return ep_ != 0 ? ep_ : esp_; }
-  [[nodiscard]] LinkSet queues_of(GroupKind kind) const { return idle_.queues_of(step_.layout.group_shape(kind)); }
   [[nodiscard]] Seconds unroute() const { return unroute_; }
 
   [[nodiscard]] BlockOption block(int degree, const PerGroup<ReductionGroup>& groups) const {
@@ -247,24 +246,6 @@ std::vector<std::int64_t> ready_elements(const StepShape& step, GroupKind group)
   return ready;
 }
 
-PerGroup<ReductionGroup> reduction_groups(const StepShape& step, const CostModel& costs, const LayerPrices& prices,
-                                          Reduction reduction) {
-  PerGroup<ReductionGroup> groups;
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    const GroupKind kind = kReducingGroups[g];
-    groups[g].ready = ready_elements(step, kind);
-    groups[g].exists = step.layout.group_size(kind) > 1 && groups[g].total() > 0;
-    if (!groups[g].exists) continue;
-    groups[g].links = prices.queues_of(kind);
-    const auto time = [&step, &costs, kind, reduction](std::int64_t elements) {
-      return costs.collective(reduction_work(step, kind, elements, reduction)).time;
-    };
-    const std::int64_t total = groups[g].total();
-    groups[g].cost = ReductionCost(time, std::max<std::int64_t>(1, total / (step.network.layers + 2)), total);
-  }
-  return groups;
-}
-
 }  // namespace
 
 // ---- reduction cost ----
@@ -358,13 +339,32 @@ Seconds TailCost::embedded() const {
   return scattered + embedding;
 }
 
+PerGroup<ReductionGroup> reduction_groups(const StepShape& step, const CostModel& costs, Policy policy,
+                                          Reduction reduction) {
+  const Clock queues(step, costs, policy);
+  PerGroup<ReductionGroup> groups;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const GroupKind kind = kReducingGroups[g];
+    groups[g].ready = ready_elements(step, kind);
+    groups[g].exists = step.layout.group_size(kind) > 1 && groups[g].total() > 0;
+    if (!groups[g].exists) continue;
+    groups[g].links = queues.queues_of(step.layout.group_shape(kind));
+    const auto time = [&step, &costs, kind, reduction](std::int64_t elements) {
+      return costs.collective(reduction_work(step, kind, elements, reduction)).time;
+    };
+    const std::int64_t total = groups[g].total();
+    groups[g].cost = ReductionCost(time, std::max<std::int64_t>(1, total / (step.network.layers + 2)), total);
+  }
+  return groups;
+}
+
 PartitionProblem partition_problem(const StepShape& step, const CostModel& costs, Policy policy,
                                    const std::vector<int>& degrees, Reduction reduction) {
   SEXTANT_CHECK(!degrees.empty(), "no degree to choose");
   const LayerPrices prices(step, costs, policy);
   const auto layers = static_cast<std::size_t>(step.network.layers);
   PartitionProblem problem;
-  problem.groups = reduction_groups(step, costs, prices, reduction);
+  problem.groups = reduction_groups(step, costs, policy, reduction);
   problem.kinds.emplace_back();
   for (const int degree : degrees) problem.kinds.front().push_back(prices.block(degree, problem.groups));
   problem.kind.assign(layers, 0);
@@ -459,17 +459,21 @@ class TailClock {
 
 }  // namespace
 
-Seconds slot_time(const PartitionProblem& problem, const SlotCost& part, const PerGroup<std::int64_t>& elements) {
-  Seconds reductions;
-  Seconds path = part.time;
-  bool any = false;
+SlotLoad slot_load(const PartitionProblem& problem, const PerGroup<std::int64_t>& elements) {
+  SlotLoad load;
   for (std::size_t g = 0; g < elements.size(); ++g) {
-    if (elements[g] == 0) continue;
-    reductions += problem.groups[g].cost.time(elements[g]);
-    path = any ? std::max(path, part.path[g]) : part.path[g];
-    any = true;
+    load.uses[g] = elements[g] > 0;
+    if (load.uses[g]) load.time += problem.groups[g].cost.time(elements[g]);
   }
-  return any ? std::max(part.time, path + reductions) : part.time;
+  return load;
+}
+
+Seconds slot_time(const SlotCost& part, const SlotLoad& load) {
+  Seconds time = part.time;
+  for (std::size_t g = 0; g < load.uses.size(); ++g) {
+    if (load.uses[g]) time = std::max(time, part.path[g] + load.time);
+  }
+  return time;
 }
 
 Seconds tail_time(const PartitionProblem& problem, const PerGroup<std::int64_t>& beside,
@@ -488,10 +492,10 @@ Seconds backward_time(const PartitionProblem& problem, const Partition& partitio
     const SlotCost& block =
         problem.options(p)[static_cast<std::size_t>(partition.options[static_cast<std::size_t>(p)])].cost;
     plain += block.time;
-    last += slot_time(problem, block, elements(2 * p));
+    last += slot_time(block, slot_load(problem, elements(2 * p)));
     if (p == positions - 1) continue;
     plain += problem.dense[static_cast<std::size_t>(p)].cost.time;
-    last += slot_time(problem, problem.dense[static_cast<std::size_t>(p)].cost, elements(2 * p + 1));
+    last += slot_time(problem.dense[static_cast<std::size_t>(p)].cost, slot_load(problem, elements(2 * p + 1)));
   }
   last += tail_time(problem, elements(2 * positions - 1), elements(2 * positions), elements(2 * positions + 1));
   return (problem.num_micro_batches - 1) * plain + last;

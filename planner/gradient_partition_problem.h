@@ -123,6 +123,10 @@ struct Partition {
 // after the update (ZeRO stage 1).
 enum class Reduction { kAllReduce, kReduceScatter };
 
+// The gradients of a step, group by group. REQUIRES: `step` and `costs` outlive the result.
+[[nodiscard]] PerGroup<ReductionGroup> reduction_groups(const StepShape& step, const CostModel& costs, Policy policy,
+                                                        Reduction reduction = Reduction::kAllReduce);
+
 // The problem of `step` under a partitioning policy, priced by `costs`. Blocks may be cut into any of
 // `degrees` parts. REQUIRES: degrees not empty; `step` and `costs` outlive the problem.
 [[nodiscard]] PartitionProblem partition_problem(const StepShape& step, const CostModel& costs, Policy policy,
@@ -134,9 +138,14 @@ enum class Reduction { kAllReduce, kReduceScatter };
 // on different links are taken to follow each other, which may be too long.
 [[nodiscard]] Seconds backward_time(const PartitionProblem& problem, const Partition& partition);
 
-// Time of a part with slices of `elements` in its slot.
-[[nodiscard]] Seconds slot_time(const PartitionProblem& problem, const SlotCost& part,
-                                const PerGroup<std::int64_t>& elements);
+// Slices of one slot: how long they take together and whose they are.
+struct SlotLoad {
+  Seconds time;
+  PerGroup<bool> uses{};
+};
+[[nodiscard]] SlotLoad slot_load(const PartitionProblem& problem, const PerGroup<std::int64_t>& elements);
+// Time of a part with them.
+[[nodiscard]] Seconds slot_time(const SlotCost& part, const SlotLoad& load);
 // The end of the backward from the end of layer 0's block on, by the elements of its three slots.
 [[nodiscard]] Seconds tail_time(const PartitionProblem& problem, const PerGroup<std::int64_t>& beside_attention,
                                 const PerGroup<std::int64_t>& early, const PerGroup<std::int64_t>& late);

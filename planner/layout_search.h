@@ -9,6 +9,7 @@
 #include "models/cluster.h"
 #include "models/network.h"
 #include "planner/plan.h"
+#include "planner/schedule_planner.h"
 
 namespace sextant {
 
@@ -48,16 +49,6 @@ struct PlanResult {
 
 // Deterministic. Throws ConfigError for a request that no cluster could serve (batch or sequence < 1).
 [[nodiscard]] PlanResult search_plans(const SearchRequest& request, const Cluster& cluster);
-
-// The schedule of `policy` for `step`: degrees by choose_degree where not fixed, gradients by the
-// policy's rule; for partitioning policies the better of the greedy partition and whole units.
-struct ScheduleOptions {
-  std::optional<int> forward_degree;
-  std::optional<int> backward_degree;
-  int max_degree = 16;
-};
-[[nodiscard]] Schedule plan_schedule(const StepShape& step, const CostModel& costs, Policy policy,
-                                     const ScheduleOptions& options);
 
 // What the model says of a schedule (everything of Prediction).
 [[nodiscard]] Prediction predict(const StepShape& step, const Schedule& schedule, const CostModel& costs,

@@ -35,6 +35,16 @@ Json layout_json(const ParallelDegrees& degrees) {
           {"edp", degrees.edp}, {"ep", degrees.ep}, {"esp", degrees.esp}};
 }
 
+Json rejections_json(const std::vector<Rejection>& rejections) {
+  Json list = Json::array();
+  for (const Rejection& rejection : rejections) {
+    list.push_back({{"layout", layout_json(rejection.degrees)}, {"reason", rejection.reason}});
+  }
+  return list;
+}
+
+}  // namespace
+
 Json plan_json(const Plan& plan) {
   const Prediction& prediction = plan.prediction;
   return {{"layout", layout_json(plan.step.layout.degrees())},
@@ -53,16 +63,6 @@ Json plan_json(const Plan& plan) {
           {"mfu", prediction.mfu},
           {"worst_source", to_text(prediction.worst_source)}};
 }
-
-Json rejections_json(const std::vector<Rejection>& rejections) {
-  Json list = Json::array();
-  for (const Rejection& rejection : rejections) {
-    list.push_back({{"layout", layout_json(rejection.degrees)}, {"reason", rejection.reason}});
-  }
-  return list;
-}
-
-}  // namespace
 
 std::string degrees_text(const Schedule& schedule, Pass pass) {
   const auto [least, most] = std::ranges::minmax(

@@ -1,6 +1,7 @@
 // Plans as a table for people and as JSON for programs.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 
@@ -14,6 +15,8 @@ namespace sextant {
 // "2", or "1..4" where the layers differ.
 [[nodiscard]] std::string degrees_text(const Schedule& schedule, Pass pass);
 
+// What a plan decides and predicts; times in seconds, degrees a number or a list by layer.
+[[nodiscard]] nlohmann::ordered_json plan_json(const Plan& plan);
 // One JSON object: the best plan, how the search went, and the next plans as `alternatives`;
 // status "infeasible" with the reasons when there is none.
 [[nodiscard]] std::string plan_result_json(const PlanResult& result);

@@ -42,6 +42,7 @@ Json timeline_json(const RunResults& results) {
               {"phase", to_text(task.phase)}, {"layer", task.layer},
               {"micro_batch", task.micro_batch}, {"chunk", task.chunk},
               {"queue", to_text(task.queue)}};
+    if (task.second_queue) json["second_queue"] = to_text(*task.second_queue);
     if (results.prediction.timeline) json["predicted"] = span_json(results.prediction.timeline->spans[id]);
     Json measured = Json::object();
     for (std::size_t rank = 0; rank < summary.traced.ranks.size(); ++rank) {

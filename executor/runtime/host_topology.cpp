@@ -30,11 +30,13 @@ Topology topology_from_hosts(const std::vector<std::string>& hosts) {
     const Node& node = nodes[i];
     if (std::any_of(nodes.begin(), nodes.begin() + static_cast<std::ptrdiff_t>(i),
                     [&](const Node& earlier) { return earlier.host == node.host; })) {
-      throw BackendError(fmt::format("topology: the ranks of host {} are not consecutive (mpirun --map-by slot)", node.host));
+      throw BackendError(
+          fmt::format("topology: the ranks of host {} are not consecutive (mpirun --map-by slot)", node.host));
     }
     if (node.ranks != nodes[0].ranks) {
-      throw BackendError(fmt::format("topology: host {} runs {} ranks and host {} runs {}; every node needs the same number",
-                                     nodes[0].host, nodes[0].ranks, node.host, node.ranks));
+      throw BackendError(
+          fmt::format("topology: host {} runs {} ranks and host {} runs {}; every node needs the same number",
+                      nodes[0].host, nodes[0].ranks, node.host, node.ranks));
     }
   }
   return Topology{.nodes = static_cast<int>(nodes.size()), .devices_per_node = nodes[0].ranks};

@@ -25,7 +25,9 @@ constexpr std::array kLaunchers = {
 
 }  // namespace
 
-std::size_t size_of(DataType type) { return type == DataType::kFloat32 ? sizeof(float) : sizeof(double); }
+std::size_t size_of(DataType type) {
+  return type == DataType::kFloat32 ? sizeof(float) : sizeof(double);
+}
 
 template <>
 DataType data_type_of<float>() {
@@ -45,9 +47,13 @@ std::optional<LauncherPlace> launcher_place() {
   return std::nullopt;
 }
 
-Backend detect_backend() { return launcher_place() ? Backend::kMpi : Backend::kLocal; }
+Backend detect_backend() {
+  return launcher_place() ? Backend::kMpi : Backend::kLocal;
+}
 
-bool has_backend(Backend backend) { return backend == Backend::kLocal || is_mpi_built(); }
+bool has_backend(Backend backend) {
+  return backend == Backend::kLocal || is_mpi_built();
+}
 
 int launch(Backend backend, const LaunchOptions& options, const std::function<int(World&)>& body) {
   return backend == Backend::kLocal ? launch_local(options, body) : launch_mpi(options, body);

@@ -62,7 +62,8 @@ class Communicator {
   // recv has size()*count elements, in rank order
   virtual void all_gather(Stream& stream, const void* send, void* recv, std::size_t count_per_rank, DataType type) = 0;
   // send has size()*count elements; recv[j] = sum over ranks of send[rank()*count + j]
-  virtual void reduce_scatter(Stream& stream, const void* send, void* recv, std::size_t count_per_rank, DataType type) = 0;
+  virtual void reduce_scatter(Stream& stream, const void* send, void* recv, std::size_t count_per_rank,
+                              DataType type) = 0;
   // In place; the result is the same bit for bit on every rank.
   virtual void all_reduce(Stream& stream, void* data, std::size_t count, DataType type) = 0;
   virtual void broadcast(Stream& stream, void* data, std::size_t bytes, int root) = 0;
@@ -95,12 +96,12 @@ class World {
   virtual ~World() = default;
   [[nodiscard]] virtual int rank() const = 0;
   [[nodiscard]] virtual int size() const = 0;
-  [[nodiscard]] virtual std::string backend() const = 0;    // "local", "mpi"
+  [[nodiscard]] virtual std::string backend() const = 0;  // "local", "mpi"
   // From the host names of the ranks (consecutive equal names form a node); BackendError when nodes
   // hold different numbers of ranks.
   [[nodiscard]] virtual Topology topology() const = 0;
   [[nodiscard]] virtual Device& device() = 0;
-  [[nodiscard]] virtual Communicator& communicator() = 0;   // all ranks
+  [[nodiscard]] virtual Communicator& communicator() = 0;  // all ranks
 };
 
 // Calls `body` on this rank and makes the outcome common: if it threw on any rank, every rank throws
@@ -122,8 +123,9 @@ struct LauncherPlace {
 [[nodiscard]] std::optional<LauncherPlace> launcher_place();
 
 struct LaunchOptions {
-  std::optional<int> num_ranks = std::nullopt;      // ConfigError when the job or the topology has another number
-  std::optional<Topology> topology = std::nullopt;  // kLocal: one node where not given; kMpi: from the host names where not given
+  std::optional<int> num_ranks = std::nullopt;  // ConfigError when the job or the topology has another number
+  std::optional<Topology> topology =
+      std::nullopt;  // kLocal: one node where not given; kMpi: from the host names where not given
   // A collective or host-side gather that waits longer for other ranks fails with a BackendError.
   Seconds patience{300.0};
   // Tells the user of an error that cannot leave launch() (below) and returns the job's exit code.

@@ -124,12 +124,13 @@ void measure_experts(const Case& c, ExpertKind kind, Sum& sum) {
                w2 = random_vector(c.experts * matrix, 0.1F);
   Vector dw1(w1.size()), dw3(w1.size()), dw2(w1.size());
   const Vector x = random_vector(c.experts * rows), dy = random_vector(c.experts * rows);
-  Vector y(x.size()), dx(x.size()), saved(c.experts * expert_saved_size(shape)),
+  const std::size_t hidden = c.expert_rows * c.hidden_dim;
+  Vector y(x.size()), dx(x.size()), saved(c.experts * hidden), saved_gate(saved.size()),
       workspace(expert_workspace_size(shape));
   const auto for_each_expert = [&](const auto& function) {
     for (std::int64_t e = 0; e < c.experts; ++e) {
       function(e * matrix, e * rows,
-               ExpertBuffers<float>{saved.data() + e * expert_saved_size(shape), workspace.data()});
+               ExpertBuffers<float>{saved.data() + e * hidden, saved_gate.data() + e * hidden, workspace.data()});
     }
   };
   const auto forward = [&] {

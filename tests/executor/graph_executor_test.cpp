@@ -1,11 +1,11 @@
 #include "executor/graph_executor.h"
 
-#include <gtest/gtest.h>
-
 #include <condition_variable>
 #include <mutex>
 #include <random>
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "executor/runtime/cpu/cpu_device.h"
 #include "models/error.h"
@@ -247,10 +247,10 @@ TEST(GraphExecutor, WorksOnADeviceThatRunsKernelsAtOnce) {
 TEST(GraphExecutor, WaitsOnlyWhereTheOrderIsNotKnownAlready) {
   TaskGraph graph;
   add(graph, Resource::kCompute, {});
-  add(graph, Resource::kCompute, {0});     // same queue: no wait
-  add(graph, Resource::kInter, {0, 1});    // one wait, for task 1, implies task 0
-  add(graph, Resource::kInter, {1});       // known since task 2
-  add(graph, Resource::kIntra, {3, 0});    // one wait, for task 3, implies what inter had waited for
+  add(graph, Resource::kCompute, {0});   // same queue: no wait
+  add(graph, Resource::kInter, {0, 1});  // one wait, for task 1, implies task 0
+  add(graph, Resource::kInter, {1});     // known since task 2
+  add(graph, Resource::kIntra, {3, 0});  // one wait, for task 3, implies what inter had waited for
   EagerDevice device;
   FunctionKernels kernels([](TaskId) {});
   GraphExecutor executor(graph, by_id(graph), device, kernels);

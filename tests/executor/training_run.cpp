@@ -33,12 +33,15 @@ std::size_t whole_index(const Parameter& p, std::int64_t index) {
   return static_cast<std::size_t>(row * p.shape.back() + p.begin.back() + index % columns);
 }
 
-// Puts slices of gradients together; ranks call it concurrently.
+// Puts what the ranks have together; they call it concurrently.
 class Collector {
  public:
   template <typename T>
-  void add(TrainingStep& step, const Transformer<T>& model) {
+  void add(TrainingStep& step, const Transformer<T>& model, const World& world) {
     const std::lock_guard lock(mutex_);
+    const StepResult result = model.result();
+    if (world.rank() == 0) step.result = result;
+    step.dropped_fraction += result.dropped_fraction / world.size();
     for (const Parameter& p : model.parameters()) {
       auto [tensor, is_new] = step.gradients.try_emplace(p.name);
       const std::int64_t size = std::accumulate(p.shape.begin(), p.shape.end(), std::int64_t{1}, std::multiplies<>());
@@ -68,13 +71,7 @@ void run_rank(World& world, const TrainingCase& c, std::vector<TrainingStep>& st
     model.set_batch(tokens_of_replica(c.step, random_tokens(c.step, c.seed, 2 * i), replica),
                     tokens_of_replica(c.step, random_tokens(c.step, c.seed, 2 * i + 1), replica));
     static_cast<void>(executor.run());
-    TrainingStep& step = steps[static_cast<std::size_t>(i)];
-    collector.add(step, model);
-    const StepResult result = model.result();
-    static std::mutex mutex;
-    const std::lock_guard lock(mutex);
-    if (world.rank() == 0) step.result = result;
-    step.dropped_fraction += result.dropped_fraction / world.size();
+    collector.add(steps[static_cast<std::size_t>(i)], model, world);
   }
 }
 

@@ -124,6 +124,10 @@ class Leftovers(PlantedTree):
         self.plant("models/units.cpp", "int a;  // done\nint b;  // TO" "DO: more\n")
         self.assert_one(house_check.leftovers, "models/units.cpp:2:")
 
+    def test_a_merge_left_unresolved_is_named(self):
+        self.plant("models/units.cpp", "<" * 7 + " HEAD\nint a;\n" + "=" * 7 + "\nint b;\n")
+        self.assert_one(house_check.leftovers, "models/units.cpp:1:")
+
 
 if __name__ == "__main__":
     unittest.main()

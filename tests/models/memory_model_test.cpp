@@ -61,8 +61,8 @@ TEST(TrainingMemory, OfOneRankCountedByHand) {
   EXPECT_EQ(elements_of(step, "chunk buffers"), 2 * 64 * 8);
   EXPECT_EQ(elements_of(step, "activation buffers"), 3 * 256);
   EXPECT_EQ(elements_of(step, "logits"), 32 * (10 + 8 + 1));
-  // Attention 32 x 24 + 16 x 16 scores, rotary 16 x 2, one expert's 16 rows of 12, two token arrays.
-  EXPECT_EQ(elements_of(step, "workspace"), 32 * 24 + 256 + 32 + 16 * 12 + 2 * 256);
+  // Attention 32 x 24 + 16 x 16 scores, rotary 16 x 2, one expert's 16 rows of 12, a norm's gradient.
+  EXPECT_EQ(elements_of(step, "workspace"), 32 * 24 + 256 + 32 + 16 * 12 + 256);
   // Per layer 128 + 4 indices (of 4 bytes), 8 doubles, 2 x 64 + 32 x 4 values; once 32 x 4.
   EXPECT_EQ(elements_of(step, "routing"), 2 * (132 + 16 + 256) + 128);
 }

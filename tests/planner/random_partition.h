@@ -142,7 +142,7 @@ class PartitionEnumeration {
       double best = std::numeric_limits<double>::infinity();
       for (std::size_t j = 0; j < problem_.options(p).size(); ++j) {
         const SlotCost& cost = problem_.options(p)[j].cost;
-        const Seconds sliced = slot_time(problem_, cost, partition_.elements[static_cast<std::size_t>(2 * p)]);
+        const Seconds sliced = slot_time(cost, slot_load(problem_, partition_.elements[static_cast<std::size_t>(2 * p)]));
         const double time = ((problem_.num_micro_batches - 1) * cost.time + sliced).value();
         if (time >= best) continue;
         best = time;

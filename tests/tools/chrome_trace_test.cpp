@@ -86,8 +86,12 @@ TEST(ChromeTrace, ProcessesAndUsedQueuesAreNamedAndSorted) {
   for (const json& event : trace_events()) {
     if (event.at("ph") != "M") continue;
     ++metadata[event.at("name")];
-    if (event.at("name") == "process_name") EXPECT_EQ(event.at("args").at("name"), "rank 5");
-    if (event.at("name") == "process_sort_index") EXPECT_EQ(event.at("args").at("sort_index"), 11);
+    const json& args = event.at("args");
+    if (event.at("name") == "process_name") {
+      EXPECT_EQ(args.at("name"), "rank 5");
+    } else if (event.at("name") == "process_sort_index") {
+      EXPECT_EQ(args.at("sort_index"), 11);
+    }
   }
   const std::map<std::string, int> expected{
       {"process_name", 1}, {"process_sort_index", 1}, {"thread_name", 3}, {"thread_sort_index", 3}};

@@ -13,7 +13,6 @@ using RunVerb = std::function<int()>;
 
 void add_profile_verb(CLI::App& app, RunVerb& run);
 void add_plan_verb(CLI::App& app, RunVerb& run);
-void add_profile_verb(CLI::App& app, RunVerb& run);
 void add_simulate_verb(CLI::App& app, RunVerb& run);
 void add_train_verb(CLI::App& app, RunVerb& run);
 

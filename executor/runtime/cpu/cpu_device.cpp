@@ -28,18 +28,27 @@ std::string processor_name() {
 }  // namespace
 
 CpuDevice::CpuDevice(int ranks_on_machine, std::function<void()> on_abandon)
-    : memory_(usable_memory() / ranks_on_machine), on_abandon_(std::move(on_abandon)) {}
+    : memory_of_machine_(usable_memory()),
+      memory_(memory_of_machine_ / ranks_on_machine),
+      on_abandon_(std::move(on_abandon)) {}
 
 void* CpuDevice::allocate(std::size_t bytes) {
   constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector register
+  // Linux would grant more than there is, and end the process when it touches it.
+  if (static_cast<double>(bytes) > memory_of_machine_.value()) {
+    throw BackendError(
+        fmt::format("allocate: {} bytes, but this machine has {} to give", bytes, to_text(memory_of_machine_)));
+  }
   const std::size_t rounded = std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
-  void* memory = rounded >= bytes ? std::aligned_alloc(kAlignment, rounded) : nullptr;
-  if (memory == nullptr) throw BackendError(fmt::format("allocate: {} bytes of memory cannot be had", bytes));
+  void* memory = std::aligned_alloc(kAlignment, rounded);
+  if (memory == nullptr) throw BackendError(fmt::format("allocate: {} bytes cannot be had", bytes));
   std::memset(memory, 0, rounded);
   return memory;
 }
 
-void CpuDevice::deallocate(void* memory) noexcept { std::free(memory); }
+void CpuDevice::deallocate(void* memory) noexcept {
+  std::free(memory);
+}
 
 void CpuDevice::copy_to_host(void* host, const void* device, std::size_t bytes) {
   if (bytes > 0) std::memcpy(host, device, bytes);
@@ -53,7 +62,9 @@ std::unique_ptr<Stream> CpuDevice::make_stream(const std::string& name) {
   return std::make_unique<CpuStream>(name, on_abandon_);
 }
 
-std::unique_ptr<Event> CpuDevice::make_event() { return std::make_unique<CpuEvent>(); }
+std::unique_ptr<Event> CpuDevice::make_event() {
+  return std::make_unique<CpuEvent>();
+}
 
 std::string CpuDevice::description() const {
   return fmt::format("{}, {} cores", processor_name(), std::thread::hardware_concurrency());

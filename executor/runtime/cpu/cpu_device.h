@@ -24,6 +24,7 @@ class CpuDevice : public Device {
   [[nodiscard]] Bytes memory() const override { return memory_; }
 
  private:
+  Bytes memory_of_machine_;  // usable when the device was made
   Bytes memory_;
   std::function<void()> on_abandon_;
 };

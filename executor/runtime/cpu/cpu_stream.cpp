@@ -1,8 +1,8 @@
 #include "executor/runtime/cpu/cpu_stream.h"
 
-#include <pthread.h>
-
 #include <utility>
+
+#include <pthread.h>
 
 #include "models/error.h"
 

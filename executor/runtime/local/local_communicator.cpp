@@ -13,7 +13,9 @@ namespace {
 const std::byte* at(const void* data, std::size_t offset_bytes) {
   return static_cast<const std::byte*>(data) + offset_bytes;
 }
-std::byte* at(void* data, std::size_t offset_bytes) { return static_cast<std::byte*>(data) + offset_bytes; }
+std::byte* at(void* data, std::size_t offset_bytes) {
+  return static_cast<std::byte*>(data) + offset_bytes;
+}
 
 void copy_bytes(void* to, const void* from, std::size_t bytes) {
   if (bytes > 0) std::memcpy(to, from, bytes);
@@ -63,9 +65,8 @@ const std::vector<LocalCall>& LocalCommunicator::Member::exchange(const LocalCal
   const std::vector<LocalCall>& calls = group->calls;
   for (std::size_t other = 1; other < size; ++other) {
     if (agree(calls[0], calls[other])) continue;
-    const std::string mismatch =
-        fmt::format("rank {} issued {} where rank {} issued {}", group->world_ranks[other], to_text(calls[other]),
-                    group->world_ranks[0], to_text(calls[0]));
+    const std::string mismatch = fmt::format("rank {} issued {} where rank {} issued {}", group->world_ranks[other],
+                                             to_text(calls[other]), group->world_ranks[0], to_text(calls[0]));
     job->fail(group->world_ranks[other], mismatch);
     throw BackendError(fmt::format("{}: {}", who(call.operation), mismatch));
   }
@@ -132,8 +133,12 @@ LocalCommunicator::LocalCommunicator(std::shared_ptr<LocalJob> job, std::shared_
   member_->group = std::move(group);
 }
 
-int LocalCommunicator::rank() const { return static_cast<int>(member_->rank); }
-int LocalCommunicator::size() const { return static_cast<int>(member_->size); }
+int LocalCommunicator::rank() const {
+  return static_cast<int>(member_->rank);
+}
+int LocalCommunicator::size() const {
+  return static_cast<int>(member_->size);
+}
 
 void LocalCommunicator::all_to_all(Stream& stream, const void* send, void* recv, std::size_t count_per_rank,
                                    DataType type) {
@@ -166,7 +171,10 @@ void LocalCommunicator::broadcast(Stream& stream, void* data, std::size_t bytes,
 }
 
 void LocalCommunicator::barrier(Stream& stream) {
-  stream.enqueue([member = member_] { member->exchange(LocalCall{.operation = "barrier"}); });
+  stream.enqueue([member = member_] {
+    member->exchange(LocalCall{.operation = "barrier"});
+    member->meet("barrier");  // nobody may publish the next call while others read this one
+  });
 }
 
 std::unique_ptr<Communicator> LocalCommunicator::split(int color) {
@@ -187,7 +195,9 @@ std::unique_ptr<Communicator> LocalCommunicator::split(int color) {
   return part;
 }
 
-std::unique_ptr<Communicator> LocalCommunicator::duplicate() { return split(0); }
+std::unique_ptr<Communicator> LocalCommunicator::duplicate() {
+  return split(0);
+}
 
 std::vector<std::string> LocalCommunicator::gather_text(const std::string& text) {
   LocalGroup& group = *member_->group;

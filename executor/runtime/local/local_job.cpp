@@ -15,7 +15,9 @@ std::vector<int> all_ranks(int num_ranks) {
   return ranks;
 }
 
-std::string left_text(int rank) { return fmt::format("rank {} has left the job", rank); }
+std::string left_text(int rank) {
+  return fmt::format("rank {} has left the job", rank);
+}
 
 void fail_group(LocalGroup& group, const std::string& reason) {
   group.streams.fail(reason);

@@ -1,8 +1,8 @@
 #include "executor/runtime/local/rendezvous.h"
 
-#include <fmt/format.h>
-
 #include <chrono>
+
+#include <fmt/format.h>
 
 namespace sextant {
 

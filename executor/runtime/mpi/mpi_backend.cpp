@@ -1,8 +1,5 @@
 #include "executor/runtime/mpi/mpi_backend.h"
 
-#include <mpi.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -12,6 +9,9 @@
 #include <memory>
 #include <thread>
 #include <utility>
+
+#include <mpi.h>
+#include <unistd.h>
 
 #include "executor/runtime/common_error.h"
 #include "executor/runtime/cpu/cpu_device.h"
@@ -193,7 +193,9 @@ void check_num_ranks(const MpiSession& session, const LaunchOptions& options) {
 
 }  // namespace
 
-bool is_mpi_built() { return true; }
+bool is_mpi_built() {
+  return true;
+}
 
 bool is_mpi_started() {
   int is_started = 0;

@@ -17,9 +17,13 @@ constexpr std::size_t kGatherAndSumBytes = 4096;
 // Elements of one MPI call where a longer buffer can be cut; MPI counts in int.
 constexpr std::size_t kLongestPiece = std::size_t{1} << 30;
 
-MPI_Datatype mpi_type(DataType type) { return type == DataType::kFloat32 ? MPI_FLOAT : MPI_DOUBLE; }
+MPI_Datatype mpi_type(DataType type) {
+  return type == DataType::kFloat32 ? MPI_FLOAT : MPI_DOUBLE;
+}
 
-std::byte* at(void* data, std::size_t offset_bytes) { return static_cast<std::byte*>(data) + offset_bytes; }
+std::byte* at(void* data, std::size_t offset_bytes) {
+  return static_cast<std::byte*>(data) + offset_bytes;
+}
 const std::byte* at(const void* data, std::size_t offset_bytes) {
   return static_cast<const std::byte*>(data) + offset_bytes;
 }
@@ -208,8 +212,12 @@ void MpiCommunicator::Member::run_broadcast(void* data, std::size_t bytes, int r
 MpiCommunicator::MpiCommunicator(MpiSession& session, MPI_Comm comm)
     : member_(std::make_shared<Member>(session, comm)) {}
 
-int MpiCommunicator::rank() const { return member_->rank; }
-int MpiCommunicator::size() const { return member_->size; }
+int MpiCommunicator::rank() const {
+  return member_->rank;
+}
+int MpiCommunicator::size() const {
+  return member_->size;
+}
 
 void MpiCommunicator::all_to_all(Stream& stream, const void* send, void* recv, std::size_t count_per_rank,
                                  DataType type) {

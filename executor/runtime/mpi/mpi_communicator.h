@@ -5,11 +5,11 @@
 // and MPI_Allreduce of Open MPI 4.1 are slower than this from a few hundred KiB on.
 #pragma once
 
-#include <mpi.h>
-
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <mpi.h>
 
 #include "executor/runtime/mpi/mpi_wait.h"
 #include "executor/runtime/runtime.h"

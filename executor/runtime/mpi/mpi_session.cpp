@@ -38,12 +38,15 @@ MpiSession::MpiSession() {
   const std::optional<LauncherPlace> place = launcher_place();
   if (place && place->size != size_) {
     MPI_Finalize();
-    throw BackendError(fmt::format("MPI_Init_thread: the launcher names {} ranks, MPI sees {}; start the job with the "
-                                   "mpirun of this MPI library or srun --mpi=pmix",
-                                   place->size, size_));
+    throw BackendError(
+        fmt::format("MPI_Init_thread: the launcher names {} ranks, MPI sees {}; start the job with the "
+                    "mpirun of this MPI library or srun --mpi=pmix",
+                    place->size, size_));
   }
 }
 
-MpiSession::~MpiSession() { MPI_Finalize(); }
+MpiSession::~MpiSession() {
+  MPI_Finalize();
+}
 
 }  // namespace sextant

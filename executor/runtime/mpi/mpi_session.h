@@ -1,10 +1,10 @@
 // The one owner of MPI_Init and MPI_Finalize, and the place where MPI's codes become errors.
 #pragma once
 
-#include <mpi.h>
-
 #include <atomic>
 #include <string>
+
+#include <mpi.h>
 
 #include "models/units.h"
 

@@ -1,10 +1,10 @@
 #include "executor/runtime/mpi/mpi_wait.h"
 
-#include <sys/prctl.h>
-
 #include <algorithm>
 #include <chrono>
 #include <thread>
+
+#include <sys/prctl.h>
 
 #include "models/error.h"
 
@@ -35,9 +35,9 @@ void give_up_if_too_long(duration<double> waited, const MpiWait& wait) {
   const bool is_abandoned = !wait.outlives_failure && wait.session.is_abandoned() && waited > kAbandonedPatience;
   if (!is_late && !is_abandoned) return;
   wait.session.note_unfinished();
-  throw BackendError(fmt::format("{}: given up: {}", wait.who(),
-                                 is_late ? fmt::format("other ranks did not come within {} s", wait.patience->value())
-                                         : "this rank has failed"));
+  throw BackendError(fmt::format(
+      "{}: given up: {}", wait.who(),
+      is_late ? fmt::format("other ranks did not come within {} s", wait.patience->value()) : "this rank has failed"));
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
 // Waiting for MPI without keeping a core from those who compute.
 #pragma once
 
-#include <mpi.h>
-
 #include <functional>
 #include <optional>
 #include <string>
+
+#include <mpi.h>
 
 #include "executor/runtime/mpi/mpi_session.h"
 
@@ -15,8 +15,8 @@ namespace sextant {
 struct MpiWait {
   MpiSession& session;
   std::function<std::string()> who;
-  std::optional<Seconds> patience;     // none: for ever
-  bool outlives_failure = false;       // goes on after this rank has failed
+  std::optional<Seconds> patience;  // none: for ever
+  bool outlives_failure = false;    // goes on after this rank has failed
 };
 
 // Asks `is_done` again and again with sleeps between that grow with the time waited. Throws

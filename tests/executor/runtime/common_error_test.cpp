@@ -1,9 +1,9 @@
 #include "executor/runtime/common_error.h"
 
+#include <stdexcept>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <stdexcept>
 
 #include "models/error.h"
 #include "tests/executor/runtime/on_ranks.h"

@@ -39,8 +39,12 @@ TEST(LayoutGroups, QueuesDoNotShareACommunicator) {
     const auto intra = world.device().make_stream("intra");
     Buffer<float> a(world.device(), std::vector<float>(8, 1.0F));
     Buffer<float> b(world.device(), std::vector<float>(8, 2.0F));
-    const auto reduce_a = [&] { groups.get(GroupKind::kEp, Resource::kInter).all_reduce(*inter, a.data(), 8, DataType::kFloat32); };
-    const auto reduce_b = [&] { groups.get(GroupKind::kEp, Resource::kIntra).all_reduce(*intra, b.data(), 8, DataType::kFloat32); };
+    const auto reduce_a = [&] {
+      groups.get(GroupKind::kEp, Resource::kInter).all_reduce(*inter, a.data(), 8, DataType::kFloat32);
+    };
+    const auto reduce_b = [&] {
+      groups.get(GroupKind::kEp, Resource::kIntra).all_reduce(*intra, b.data(), 8, DataType::kFloat32);
+    };
     if (world.rank() % 2 == 0) reduce_a();
     reduce_b();
     if (world.rank() % 2 == 1) reduce_a();

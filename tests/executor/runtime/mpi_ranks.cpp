@@ -1,8 +1,8 @@
 // Runs every test of the program on all ranks of one MPI job: mpirun -np 4 runtime_mpi_test.
+#include <cstdio>
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-
-#include <cstdio>
 
 #include "tests/executor/runtime/on_ranks.h"
 

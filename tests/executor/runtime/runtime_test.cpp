@@ -1,8 +1,8 @@
 #include "executor/runtime/runtime.h"
 
-#include <gtest/gtest.h>
-
 #include <cstdlib>
+
+#include <gtest/gtest.h>
 
 #include "models/error.h"
 
@@ -53,7 +53,9 @@ TEST(DataType, SizesAreThoseOfTheTypes) {
   EXPECT_EQ(size_of(data_type_of<double>()), sizeof(double));
 }
 
-TEST(HasBackend, LocalIsAlwaysThere) { EXPECT_TRUE(has_backend(Backend::kLocal)); }
+TEST(HasBackend, LocalIsAlwaysThere) {
+  EXPECT_TRUE(has_backend(Backend::kLocal));
+}
 
 TEST(Launch, MissingMpiSaysHowToGetIt) {
   if (has_backend(Backend::kMpi)) GTEST_SKIP() << "this build has MPI";

@@ -1,9 +1,9 @@
 #include "executor/runtime/cpu/cpu_stream.h"
 
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <future>
+
+#include <gtest/gtest.h>
 
 #include "models/error.h"
 

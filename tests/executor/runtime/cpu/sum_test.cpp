@@ -1,8 +1,8 @@
 #include "executor/runtime/cpu/sum.h"
 
-#include <gtest/gtest.h>
-
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace sextant {
 namespace {

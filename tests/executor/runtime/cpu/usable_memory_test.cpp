@@ -1,8 +1,8 @@
 #include "executor/runtime/cpu/usable_memory.h"
 
-#include <gtest/gtest.h>
-
 #include <fstream>
+
+#include <gtest/gtest.h>
 
 #include "models/error.h"
 
@@ -55,9 +55,13 @@ TEST_F(UsableMemory, IgnoresLimitsAboveWhatIsAvailable) {
   EXPECT_EQ(usable_memory(root_).value(), 2000.0 * 1024.0);
 }
 
-TEST_F(UsableMemory, UnknownIsAnError) { EXPECT_THROW(static_cast<void>(usable_memory(root_)), BackendError); }
+TEST_F(UsableMemory, UnknownIsAnError) {
+  EXPECT_THROW(static_cast<void>(usable_memory(root_)), BackendError);
+}
 
-TEST(UsableMemoryHere, IsPositive) { EXPECT_GT(usable_memory().value(), 0.0); }
+TEST(UsableMemoryHere, IsPositive) {
+  EXPECT_GT(usable_memory().value(), 0.0);
+}
 
 }  // namespace
 }  // namespace sextant

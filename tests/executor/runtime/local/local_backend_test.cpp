@@ -1,11 +1,11 @@
 #include "executor/runtime/local/local_backend.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <mutex>
 #include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "models/error.h"
 
@@ -43,7 +43,8 @@ TEST(LaunchLocal, IsOneNodeUnlessToldOtherwise) {
 
 TEST(LaunchLocal, RanksThatDoNotFitTheTopologyAreBadInput) {
   const auto body = [](World&) { return 0; };
-  EXPECT_THROW(launch_local({.num_ranks = 3, .topology = Topology{.nodes = 2, .devices_per_node = 2}}, body), ConfigError);
+  EXPECT_THROW(launch_local({.num_ranks = 3, .topology = Topology{.nodes = 2, .devices_per_node = 2}}, body),
+               ConfigError);
   EXPECT_THROW(launch_local({.num_ranks = 0}, body), ConfigError);
 }
 

@@ -1,10 +1,10 @@
 #include "executor/runtime/local/rendezvous.h"
 
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <thread>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace sextant {
 namespace {

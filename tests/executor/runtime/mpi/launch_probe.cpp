@@ -1,13 +1,13 @@
 // One way for a job to end, by name: mpirun -np 4 mpi_launch_probe CASE. Answers as a command would:
 // one line on stderr, the exit code of the error's class. Checked by launch_probe.cmake.
-#include <fmt/format.h>
-
 #include <cstdio>
 #include <functional>
 #include <map>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "executor/runtime/runtime.h"
 #include "models/error.h"
@@ -37,7 +37,9 @@ int fail_together(World& world) {
 }
 
 // Every rank throws the same by itself, without run_on_all.
-int fail_alike(World& /*world*/) { throw BackendError("probe: alike"); }
+int fail_alike(World& /*world*/) {
+  throw BackendError("probe: alike");
+}
 
 // The others have ended their body already when rank 3 fails.
 int fail_last(World& world) {

@@ -1,0 +1,18 @@
+// The data of a report as JSON: what the scripts of the page (page.js, charts.js, timeline.js) draw.
+//
+// All times in seconds, sizes in bytes, rates per second; texts are for people. The scripts compute
+// nothing that the models could: they lay out what stands here.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "tools/report/report_input.h"
+
+namespace sextant {
+
+// {date, items: [{name, kind, plan, texts, memory, run?, log?}], clusters: [{name, hash, collectives, kernels, ...}]}
+// Each cluster stands once, however many runs carry a copy.
+[[nodiscard]] nlohmann::ordered_json report_data(std::span<const ReportItem> items);
+
+}  // namespace sextant
