@@ -207,12 +207,12 @@ const Parameter& ParameterStore<T>::find(const std::string& name) const {
 }
 
 template <typename T>
-void ParameterStore<T>::zero_gradients(int unit) const {
-  for (const Flat& flat : flats_) {
-    if (flat.unit_begin.empty()) continue;
-    const std::int64_t begin = flat.unit_begin[static_cast<std::size_t>(unit)];
-    const std::int64_t end = flat.unit_begin[static_cast<std::size_t>(unit) + 1];
-    std::fill(flat.gradient.data() + begin, flat.gradient.data() + end, T(0));
+void ParameterStore<T>::zero_dense_gradients(int unit) const {
+  for (const GroupKind group : {GroupKind::kDp, GroupKind::kStage}) {
+    const Flat& buffers = flat(group);
+    const std::int64_t begin = buffers.unit_begin[static_cast<std::size_t>(unit)];
+    const std::int64_t end = buffers.unit_begin[static_cast<std::size_t>(unit) + 1];
+    std::fill(buffers.gradient.data() + begin, buffers.gradient.data() + end, T(0));
   }
 }
 

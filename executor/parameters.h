@@ -57,7 +57,8 @@ class ParameterStore {
 
   // All gradients that `group` reduces; empty where it reduces none.
   [[nodiscard]] std::span<T> gradients(GroupKind group) const { return flat(group).gradient.span(); }
-  void zero_gradients(int unit) const;
+  // All but the experts', which the first chunk of the backward replaces.
+  void zero_dense_gradients(int unit) const;
 
  private:
   struct Flat {

@@ -28,11 +28,11 @@ void expand_input_gradient(const ExpertShape& shape, const T* dhidden, const T* 
           {w, shape.hidden_dim, Transpose::kYes}, beta, dx, shape.model_dim);
 }
 
-// dw [M, H] += x^T dhidden
+// dw [M, H] = x^T dhidden + beta * dw
 template <typename T>
-void expand_weight_gradient(const ExpertShape& shape, const T* x, const T* dhidden, T* dw) {
+void expand_weight_gradient(const ExpertShape& shape, const T* x, const T* dhidden, T beta, T* dw) {
   gemm<T>({.m = shape.model_dim, .n = shape.hidden_dim, .k = shape.rows}, T(1), {x, shape.model_dim, Transpose::kYes},
-          {dhidden, shape.hidden_dim}, T(1), dw, shape.hidden_dim);
+          {dhidden, shape.hidden_dim}, beta, dw, shape.hidden_dim);
 }
 
 }  // namespace
@@ -74,10 +74,11 @@ void expert_input_gradient(const ExpertShape& shape, const ExpertWeights<T>& wei
 template <typename T>
 void expert_weight_gradient(const ExpertShape& shape, const T* x, const T* dy, const ExpertGradients<T>& gradients,
                             const ExpertBuffers<T>& buffers) {
-  expand_weight_gradient(shape, x, buffers.saved, gradients.w1);
-  if (is_gated(shape)) expand_weight_gradient(shape, x, buffers.saved_gate, gradients.w3);
+  const T beta = gradients.store == Store::kAdd ? T(1) : T(0);
+  expand_weight_gradient(shape, x, buffers.saved, beta, gradients.w1);
+  if (is_gated(shape)) expand_weight_gradient(shape, x, buffers.saved_gate, beta, gradients.w3);
   gemm<T>({.m = shape.hidden_dim, .n = shape.model_dim, .k = shape.rows}, T(1),
-          {buffers.workspace, shape.hidden_dim, Transpose::kYes}, {dy, shape.model_dim}, T(1), gradients.w2,
+          {buffers.workspace, shape.hidden_dim, Transpose::kYes}, {dy, shape.model_dim}, beta, gradients.w2,
           shape.model_dim);
 }
 

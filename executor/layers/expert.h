@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "executor/layers/store.h"
 #include "models/network.h"
 
 namespace sextant {
@@ -27,12 +28,13 @@ struct ExpertWeights {
   const T* w2;  // [H, M]
 };
 
-// Same shapes as the weights; added to what is there.
+// Same shapes as the weights; stored as `store` says.
 template <typename T>
 struct ExpertGradients {
   T* w1;
   T* w3;
   T* w2;
+  Store store = Store::kAdd;
 };
 
 // `saved` and `saved_gate` [R, H] (the latter null for kGelu) live from the forward to the end of the
@@ -60,7 +62,7 @@ template <typename T>
 void expert_input_gradient(const ExpertShape& shape, const ExpertWeights<T>& weights, const T* dy, T* dx,
                            const ExpertBuffers<T>& buffers);
 
-// Second half, at any later time with the same buffers: adds the weight gradients.
+// Second half, at any later time with the same buffers: stores the weight gradients.
 template <typename T>
 void expert_weight_gradient(const ExpertShape& shape, const T* x, const T* dy, const ExpertGradients<T>& gradients,
                             const ExpertBuffers<T>& buffers);

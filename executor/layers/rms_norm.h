@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "executor/layers/store.h"
+
 namespace sextant {
 
 inline constexpr double kRmsNormEpsilon = 1e-5;
@@ -11,9 +13,6 @@ struct RmsNormShape {
   std::int64_t rows;
   std::int64_t dim;
 };
-
-// Whether a result replaces what is in its buffer or is added to it.
-enum class Store { kReplace, kAdd };
 
 // x, y [rows, dim]; weight [dim]; inverse_rms [rows] is saved for the backward. y may be x.
 template <typename T>

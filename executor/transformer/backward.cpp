@@ -25,7 +25,7 @@ void add_to(const DeviceBuffer<T>& sum, const DeviceBuffer<T>& term) {
 
 template <typename T>
 void BackwardTasks<T>::begin_unit(const Task& task, int unit) {
-  if (task.micro_batch == 0) state_.parameters.zero_gradients(unit);
+  if (task.micro_batch == 0) state_.parameters.zero_dense_gradients(unit);
 }
 
 template <typename T>
@@ -58,16 +58,18 @@ void BackwardTasks<T>::experts(const Task& task) {
   MicroBatchActivations<T>& a = state_.activations(task.micro_batch);
   const ExchangeBuffers<T> exchange = backward_exchange(dims, a);
   const auto layer = static_cast<std::size_t>(task.layer);
+  const bool is_first = task.micro_batch == 0 && task.chunk == 0;
   for (int e = 0; e < dims.local_experts; ++e) {
     const ExpertChunk<T> chunk(dims, task, e);
     const auto expert = static_cast<std::size_t>(e);
+    ExpertGradients<T> gradients = state_.weights.gradients[layer].experts[expert];
+    gradients.store = is_first ? Store::kReplace : Store::kAdd;
     T* dy = dims.exchanges() ? state_.workspace.expert_rows_in.data() : chunk.canonical(exchange.sent, dims.model_dim());
     T* dx = dims.exchanges() ? state_.workspace.expert_rows_out.data() : chunk.canonical(exchange.result, dims.model_dim());
     if (dims.exchanges()) pack_expert_rows(chunk.rows(), chunk.exchanged(exchange.gathered), dy);
     expert_backward(chunk.shape(), state_.weights.layers[layer].experts[expert],
                     {.x = chunk.canonical(a.layers[layer].expert_input.data(), dims.model_dim()), .dy = dy, .dx = dx},
-                    state_.weights.gradients[layer].experts[expert],
-                    chunk.buffers(a.layers[layer], state_.workspace));
+                    gradients, chunk.buffers(a.layers[layer], state_.workspace));
     if (dims.exchanges()) unpack_expert_rows(chunk.rows(), dx, chunk.exchanged(exchange.partial));
   }
 }

@@ -1,8 +1,9 @@
 // The compute tasks of the backward pass, in the order in which they run: head, then for every layer
 // from the last unroute, experts, route, attention, then the embedding.
 //
-// Gradients of parameters are summed over micro-batches; the first task of a unit of gradients in the
-// first micro-batch clears it, so that the last step's can be read until then.
+// Gradients of parameters are summed over chunks and micro-batches. In the first micro-batch the first
+// task of a unit of gradients clears it, and the first chunk of the experts replaces theirs, so that the
+// last step's can be read until then.
 #pragma once
 
 #include "executor/transformer/state.h"

@@ -6,11 +6,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <ctime>
 #include <functional>
-#include <numeric>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "executor/graph_executor.h"
@@ -27,16 +27,16 @@ namespace {
 
 constexpr int kTurns = 15;
 
-double process_seconds() {
+double seconds_on(clockid_t clock) {
   timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  clock_gettime(clock, &now);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
 double seconds_of(const std::function<void()>& function) {
-  const double begin = process_seconds();
+  const double begin = seconds_on(CLOCK_PROCESS_CPUTIME_ID);
   function();
-  return process_seconds() - begin;
+  return seconds_on(CLOCK_PROCESS_CPUTIME_ID) - begin;
 }
 
 double median(std::vector<double> values) {
@@ -45,24 +45,37 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-struct KindTime {
-  std::string name;
-  double total_s = 0.0;
-};
+double thread_seconds() { return seconds_on(CLOCK_THREAD_CPUTIME_ID); }
 
-// Time by kind and phase, largest first.
-std::vector<KindTime> by_kind(const TaskGraph& graph, const Timeline& timeline) {
-  std::vector<KindTime> kinds;
-  for (std::size_t i = 0; i < graph.tasks.size(); ++i) {
-    const Task& task = graph.tasks[i];
-    const std::string name = fmt::format("{} {}", to_text(task.kind), to_text(task.phase));
-    auto entry = std::find_if(kinds.begin(), kinds.end(), [&](const KindTime& kind) { return kind.name == name; });
-    if (entry == kinds.end()) entry = kinds.insert(kinds.end(), {name, 0.0});
-    entry->total_s += (timeline.spans[i].end - timeline.spans[i].start).value();
+// The model's kernels between two looks at the clock of the stream's thread.
+class TimedKernels : public KernelSource {
+ public:
+  explicit TimedKernels(KernelSource& kernels) : kernels_(kernels) {}
+
+  [[nodiscard]] TaskKernel bind(const Task& task) override {
+    std::vector<double>& times = times_[fmt::format("{} {}", to_text(task.kind), to_text(task.phase))];
+    return [this, &times, kernel = kernels_.bind(task)](Stream& stream) {
+      stream.enqueue([this] { begin_ = thread_seconds(); });
+      kernel(stream);
+      stream.enqueue([this, &times] { times.push_back(thread_seconds() - begin_); });
+    };
   }
-  std::sort(kinds.begin(), kinds.end(), [](const KindTime& a, const KindTime& b) { return a.total_s > b.total_s; });
-  return kinds;
-}
+
+  // By kind and phase, a step's sum of the median task, largest first.
+  void print(int num_steps) const {
+    std::vector<std::pair<double, std::string>> kinds;
+    for (const auto& [name, times] : times_) {
+      kinds.emplace_back(median(times) * static_cast<double>(times.size()) / num_steps, name);
+    }
+    std::sort(kinds.rbegin(), kinds.rend());
+    for (const auto& [total_s, name] : kinds) fmt::print("  {:<28} {:>8.2f} ms\n", name, total_s * 1e3);
+  }
+
+ private:
+  KernelSource& kernels_;
+  double begin_ = 0.0;
+  std::map<std::string, std::vector<double>> times_;
+};
 
 void measure(World& world, const StepShape& step) {
   Transformer<float> transformer(step, world, 1, {});
@@ -70,7 +83,8 @@ void measure(World& world, const StepShape& step) {
                           .degrees = std::vector<LayerDegrees>(static_cast<std::size_t>(step.network.layers)),
                           .gradients = {}};
   const TaskGraph graph = build_step_graph(step, schedule);
-  GraphExecutor executor(graph, topological_order(graph), world.device(), transformer);
+  TimedKernels kernels(transformer);
+  GraphExecutor executor(graph, topological_order(graph), world.device(), kernels);
   std::vector<std::int32_t> tokens(static_cast<std::size_t>(step.global_batch() * step.sequence));
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     tokens[i] = static_cast<std::int32_t>(i * 7919 % static_cast<std::size_t>(step.network.vocabulary));
@@ -82,9 +96,8 @@ void measure(World& world, const StepShape& step) {
   static_cast<void>(executor.run());
   recording.stop();
   std::vector<double> steps, products;
-  Timeline timeline;
   for (int turn = 0; turn < kTurns; ++turn) {
-    steps.push_back(seconds_of([&] { timeline = executor.run(); }));
+    steps.push_back(seconds_of([&] { static_cast<void>(executor.run()); }));
     products.push_back(seconds_of([&] { recording.replay(); }));
   }
   const double step_s = median(steps);
@@ -92,7 +105,7 @@ void measure(World& world, const StepShape& step) {
   fmt::print("{}: step {:.2f} ms, its {} products {:.2f} ms ({:.1f} GFLOP/s), ratio {:.3f}\n", step.network.name,
              step_s * 1e3, recording.num_products(), products_s * 1e3, recording.flops() / products_s * 1e-9,
              step_s / products_s);
-  for (const KindTime& kind : by_kind(graph, timeline)) fmt::print("  {:<28} {:>8.2f} ms\n", kind.name, kind.total_s * 1e3);
+  kernels.print(kTurns + 2);
 }
 
 int run(int argc, char** argv) {

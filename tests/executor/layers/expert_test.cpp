@@ -133,24 +133,25 @@ TEST(Expert, BackwardEqualsFiniteDifferences) {
   }
 }
 
-TEST(Expert, WeightGradientsOfChunksAddUp) {
+// The forward in one piece, the backward in three, the first of which replaces what is there.
+TEST(Expert, BackwardMayCutTheRowsAnew) {
   const ExpertShape whole{.rows = 6, .model_dim = 5, .hidden_dim = 9, .kind = ExpertKind::kSwiglu};
   const auto tensors = random_tensors(whole, 43);
   const auto expected = backward(whole, tensors);
-  auto sum = zero_gradients(tensors);
+  Memory<double> memory(whole);
+  forward(whole, tensors, memory);
+  Gradients<double> sum{tensors.x, tensors.w1, tensors.w3, tensors.w2};
   for (const std::int64_t begin : {0, 2, 4}) {
     auto shape = whole;
     shape.rows = 2;
-    const auto first = tensors.x.begin() + begin * shape.model_dim;
-    const auto first_dy = tensors.dy.begin() + begin * shape.model_dim;
-    auto chunk = tensors;
-    chunk.x.assign(first, first + 2 * shape.model_dim);
-    chunk.dy.assign(first_dy, first_dy + 2 * shape.model_dim);
-    Memory<double> memory(shape);
-    forward(shape, chunk, memory);
-    expert_input_gradient(shape, chunk.weights(), chunk.dy.data(), sum.dx.data() + begin * shape.model_dim,
-                          memory.buffers());
-    expert_weight_gradient(shape, chunk.x.data(), chunk.dy.data(), sum.weights(), memory.buffers());
+    const ExpertBuffers<double> buffers{memory.saved.data() + begin * shape.hidden_dim,
+                                        memory.saved_gate.data() + begin * shape.hidden_dim, memory.workspace.data()};
+    const double* x = tensors.x.data() + begin * shape.model_dim;
+    const double* dy = tensors.dy.data() + begin * shape.model_dim;
+    ExpertGradients<double> gradients = sum.weights();
+    gradients.store = begin == 0 ? Store::kReplace : Store::kAdd;
+    expert_input_gradient(shape, tensors.weights(), dy, sum.dx.data() + begin * shape.model_dim, buffers);
+    expert_weight_gradient(shape, x, dy, gradients, buffers);
   }
   EXPECT_LE(testing::relative_error(sum.dx, expected.dx), 1e-14);
   EXPECT_LE(testing::relative_error(sum.dw1, expected.dw1), 1e-14);
@@ -185,11 +186,20 @@ TEST(Expert, ShardsOfTheHiddenDimAddUp) {
   EXPECT_LE(testing::relative_error(sum, expected), 1e-14);
 }
 
-TEST(Expert, NoRowsChangesNoGradient) {
+TEST(Expert, NoRowsAddNothingAndReplaceByZero) {
   const ExpertShape shape{.rows = 0, .model_dim = 4, .hidden_dim = 6, .kind = ExpertKind::kGelu};
-  const auto gradients = backward(shape, random_tensors(shape, 45));
-  EXPECT_EQ(gradients.dw1, std::vector<double>(24, 0.0));
-  EXPECT_EQ(gradients.dw2, std::vector<double>(24, 0.0));
+  const auto tensors = random_tensors(shape, 45);
+  Memory<double> memory(shape);
+  std::vector<double> dw1(24, 1.0), dw2(24, 1.0);
+  ExpertGradients<double> gradients{dw1.data(), nullptr, dw2.data()};
+  const ExpertBackwardData<double> data{.x = nullptr, .dy = nullptr, .dx = nullptr};
+  expert_backward(shape, tensors.weights(), data, gradients, memory.buffers());
+  EXPECT_EQ(dw1, std::vector<double>(24, 1.0));
+  EXPECT_EQ(dw2, std::vector<double>(24, 1.0));
+  gradients.store = Store::kReplace;
+  expert_backward(shape, tensors.weights(), data, gradients, memory.buffers());
+  EXPECT_EQ(dw1, std::vector<double>(24, 0.0));
+  EXPECT_EQ(dw2, std::vector<double>(24, 0.0));
 }
 
 TEST(Expert, FloatFollowsDouble) {
