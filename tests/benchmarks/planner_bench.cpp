@@ -6,8 +6,8 @@
 #include "models/cluster.h"
 #include "planner/fsmoe_algorithm1.h"
 #include "planner/gradient_partition_exact.h"
-#include "planner/layout_search.h"
 #include "planner/pipeline_degree.h"
+#include "planner/schedule_planner.h"
 #include "planner/simulator.h"
 
 namespace sextant {
