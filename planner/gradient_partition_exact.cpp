@@ -344,10 +344,12 @@ class ExactSearch {
     for (const Order order : {Order::kGroups, Order::kLongest, Order::kMostHidden}) {
       for (const bool skip_short : {false, true}) {
         try_rule(options, {order, skip_short});
-        if (num_groups_ < 2) return;
+        if (num_groups_ < 2 || is_proved()) return;
       }
     }
   }
+
+  [[nodiscard]] bool is_proved() const { return result_.time <= result_.bound * (1.0 + 1e-9); }
 
   // Fills the windows at these degrees, then those at the degrees that the slices suggest.
   void try_rule(const std::vector<int>& options, FillRule rule) {
