@@ -289,7 +289,10 @@ class TailChoice {
 
 class ExactSearch {
  public:
-  explicit ExactSearch(const PartitionProblem& problem) : problem_(problem) {
+  explicit ExactSearch(const PartitionProblem& problem)
+      : problem_(problem),
+        num_groups_(std::count_if(problem.groups.begin(), problem.groups.end(),
+                                  [](const ReductionGroup& group) { return group.exists; })) {
     result_.time = Seconds(std::numeric_limits<double>::infinity());
   }
 
@@ -337,23 +340,36 @@ class ExactSearch {
   }
 
   void try_options(const std::vector<int>& options) {
-    const auto groups = std::count_if(problem_.groups.begin(), problem_.groups.end(),
-                                      [](const ReductionGroup& group) { return group.exists; });
-    for (const bool longest_first : {false, true}) {
+    using Order = FillRule::Order;
+    for (const Order order : {Order::kGroups, Order::kLongest, Order::kMostHidden}) {
       for (const bool skip_short : {false, true}) {
-        if (groups < 2 && longest_first) continue;
-        Partition partition = fill_windows(problem_, options, {longest_first, skip_short});
-        TailChoice(problem_, partition).improve();
-        improve_degrees(problem_, partition);
-        const Seconds time = backward_time(problem_, partition);
-        if (time >= result_.time) continue;
-        result_.time = time;
-        result_.partition = std::move(partition);
+        try_rule(options, {order, skip_short});
+        if (num_groups_ < 2 || is_proved()) return;
       }
     }
   }
 
+  [[nodiscard]] bool is_proved() const { return result_.time <= result_.bound * (1.0 + 1e-9); }
+
+  // Fills the windows at these degrees, then those at the degrees that the slices suggest.
+  void try_rule(const std::vector<int>& options, FillRule rule) {
+    Partition partition{options, {}};
+    for (int round = 0; round < 2; ++round) {
+      const std::vector<int> before = partition.options;
+      partition = fill_windows(problem_, before, rule);
+      TailChoice(problem_, partition).improve();
+      improve_degrees(problem_, partition);
+      const Seconds time = backward_time(problem_, partition);
+      if (time < result_.time) {
+        result_.time = time;
+        result_.partition = partition;
+      }
+      if (partition.options == before) return;
+    }
+  }
+
   const PartitionProblem& problem_;
+  long num_groups_;
   ExactPartition result_;
   std::vector<std::vector<int>> candidates_;
 };
