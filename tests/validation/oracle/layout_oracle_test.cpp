@@ -3,16 +3,16 @@
 //
 // Capacity is counted per source rank, so what is dropped depends on the layout: the reference counts it
 // by the same partition of the tokens (SourcePartition). Everything else must agree by itself.
-#include <fmt/format.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <string>
 #include <tuple>
 #include <vector>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "planner/gradient_partition.h"
 #include "planner/schedule.h"
