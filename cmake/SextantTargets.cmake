@@ -41,17 +41,3 @@ function(sextant_test name)
     add_dependencies(unit_tests ${name}_test)
   endif()
 endfunction()
-
-# sextant_mpi_test(executor.collectives RANKS 4 COMMAND program argument ... [LABELS mpi])
-# registers one run of a program under mpirun. As root Open MPI must be told twice that this is meant.
-function(sextant_mpi_test name)
-  cmake_parse_arguments(ARG "" "RANKS" "COMMAND;LABELS" ${ARGN})
-  if(NOT ARG_LABELS)
-    set(ARG_LABELS mpi)
-  endif()
-  find_program(SEXTANT_MPIRUN mpirun REQUIRED)
-  add_test(NAME ${name} COMMAND ${SEXTANT_MPIRUN} --oversubscribe -np ${ARG_RANKS} ${ARG_COMMAND})
-  set_tests_properties(${name} PROPERTIES
-    LABELS "${ARG_LABELS}" PROCESSORS ${ARG_RANKS} TIMEOUT 300
-    ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OPENBLAS_NUM_THREADS=1")
-endfunction()

@@ -1,7 +1,5 @@
 #include "executor/checkpoint.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -10,6 +8,8 @@
 #include <span>
 #include <utility>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "executor/device_buffer.h"
 #include "executor/safetensors.h"
@@ -172,7 +172,9 @@ void read_slices(const StepShape& step, Device& device, Transformer<float>& mode
 
 }  // namespace
 
-CheckpointInfo read_checkpoint_info(const fs::path& path) { return info_of(SafetensorsReader(path).metadata(), path); }
+CheckpointInfo read_checkpoint_info(const fs::path& path) {
+  return info_of(SafetensorsReader(path).metadata(), path);
+}
 
 CheckpointInfo require_resumable(const fs::path& path, const StepShape& step, std::int64_t last_step) {
   CheckpointInfo info = read_checkpoint_info(path);

@@ -35,7 +35,6 @@ void save_checkpoint(World& world, const StepShape& step, const Transformer<floa
 
 // Collective over `world`; every rank reads its slices. Sets the model's step too. Throws ConfigError on
 // every rank when the file cannot be read or belongs to another network.
-void load_checkpoint(World& world, const StepShape& step, Transformer<float>& model,
-                     const std::filesystem::path& path);
+void load_checkpoint(World& world, const StepShape& step, Transformer<float>& model, const std::filesystem::path& path);
 
 }  // namespace sextant

@@ -1,7 +1,5 @@
 #include "executor/data.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -10,6 +8,8 @@
 #include <set>
 #include <string>
 #include <system_error>
+
+#include <fmt/format.h>
 
 #include "models/error.h"
 
@@ -25,7 +25,9 @@ std::vector<std::uint8_t> read_file(const fs::path& path) {
   return bytes;
 }
 
-bool is_text(std::span<const std::uint8_t> bytes) { return std::ranges::find(bytes, std::uint8_t{0}) == bytes.end(); }
+bool is_text(std::span<const std::uint8_t> bytes) {
+  return std::ranges::find(bytes, std::uint8_t{0}) == bytes.end();
+}
 
 // Regular files below `folder` in order of path, each once however many links name it.
 std::vector<fs::path> files_below(const fs::path& folder) {

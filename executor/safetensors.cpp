@@ -1,8 +1,5 @@
 #include "executor/safetensors.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <array>
 #include <bit>
 #include <cerrno>
@@ -10,6 +7,9 @@
 #include <limits>
 #include <system_error>
 #include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "models/error.h"
 #include "models/yaml_io.h"
@@ -23,7 +23,9 @@ constexpr std::int64_t kMaxOffset = std::numeric_limits<std::int64_t>::max();
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the format's own reader
 constexpr const char* kMetadata = "__metadata__";
 
-const char* type_name(DataType type) { return type == DataType::kFloat32 ? "F32" : "F64"; }
+const char* type_name(DataType type) {
+  return type == DataType::kFloat32 ? "F32" : "F64";
+}
 
 // JSON string; names and metadata are ours and need no other escapes.
 std::string quoted(const std::string& text) {
@@ -106,7 +108,8 @@ SafetensorsReader::SafetensorsReader(std::filesystem::path path)
 void SafetensorsReader::read_header() {
   std::uint64_t length = 0;
   stream_.read(reinterpret_cast<char*>(&length), sizeof(length));
-  if (!stream_ || length > kMaxHeaderBytes) throw ConfigError(fmt::format("{}: not a safetensors file", path_.string()));
+  if (!stream_ || length > kMaxHeaderBytes)
+    throw ConfigError(fmt::format("{}: not a safetensors file", path_.string()));
   std::string text(length, '\0');
   stream_.read(text.data(), static_cast<std::streamsize>(length));
   if (!stream_) throw ConfigError(fmt::format("{}: the header is cut off", path_.string()));

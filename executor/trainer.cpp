@@ -1,7 +1,5 @@
 #include "executor/trainer.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -9,6 +7,8 @@
 #include <deque>
 #include <string>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "executor/checkpoint.h"
 #include "models/error.h"
@@ -259,15 +259,20 @@ TimeStatistics time_statistics(std::vector<Seconds> times) {
           .p90 = quantile(0.9)};
 }
 
-void check_rank_count(const Plan& plan, int num_ranks) {
+void check_plan(const Plan& plan, int num_ranks) {
   const ParallelLayout& layout = plan.step.layout;
-  if (layout.world_size() == num_ranks) return;
-  throw ConfigError(fmt::format("plan needs {} ranks ({}), this job has {}", layout.world_size(),
-                                to_text(layout.degrees()), num_ranks));
+  if (layout.world_size() != num_ranks) {
+    throw ConfigError(fmt::format("plan needs {} ranks ({}), this job has {}", layout.world_size(),
+                                  to_text(layout.degrees()), num_ranks));
+  }
+  if (plan.step.element_bytes != sizeof(float)) {
+    throw ConfigError(fmt::format("plan has elements of {} bytes; training runs in single precision, 4 bytes",
+                                  plan.step.element_bytes));
+  }
 }
 
 TrainSummary train(World& world, const TrainJob& job, const TrainOptions& options) {
-  check_rank_count(job.plan, world.size());
+  check_plan(job.plan, world.size());
   if (options.steps < 1) throw ConfigError(fmt::format("{} steps asked for, at least 1 is needed", options.steps));
   Trainer trainer(world, job, options);
   trainer.run();

@@ -30,15 +30,15 @@ struct StepRecord {
 using StepCallback = std::function<void(const StepRecord&)>;
 
 struct TrainOptions {
-  std::int64_t steps = 100;      // the run ends after this step, wherever it started
-  std::uint64_t seed = 1;        // of the initial parameters and of the samples
+  std::int64_t steps = 100;  // the run ends after this step, wherever it started
+  std::uint64_t seed = 1;    // of the initial parameters and of the samples
   OptimizerOptions optimizer;
-  int traced_steps = 9;          // last steps from which the traced one is chosen
-  SourcePartition sources;       // other than {1, 1} only in tests
+  int traced_steps = 9;     // last steps from which the traced one is chosen
+  SourcePartition sources;  // other than {1, 1} only in tests
   StepCallback on_step;
-  std::filesystem::path checkpoint;      // where to save; empty: nowhere
-  std::int64_t checkpoint_every = 0;     // steps between saves; 0: after the last step only
-  std::filesystem::path resume_from;     // checkpoint to go on from; empty: start anew
+  std::filesystem::path checkpoint;   // where to save; empty: nowhere
+  std::int64_t checkpoint_every = 0;  // steps between saves; 0: after the last step only
+  std::filesystem::path resume_from;  // checkpoint to go on from; empty: start anew
 };
 
 // What a run is made of. References must outlive the call.
@@ -70,22 +70,22 @@ struct TracedStep {
 struct TrainSummary {
   std::vector<StepRecord> records;
   std::int64_t num_warmup = 0;
-  TimeStatistics step_time;         // without the warm-up, like everything measured below
+  TimeStatistics step_time;  // without the warm-up, like everything measured below
   double tokens_per_s = 0.0;
   double first_loss = 0.0;
-  double last_loss = 0.0;           // mean of the last 10 steps
-  ResourceUse measured;             // mean over steps and ranks
+  double last_loss = 0.0;  // mean of the last 10 steps
+  ResourceUse measured;    // mean over steps and ranks
 
   TaskGraph graph;
   TracedStep traced;
 };
 
 // Collective over `world`; every rank returns the same summary.
-// Throws ConfigError when the plan is for another number of ranks, when the corpus does not suit it, when
+// Throws ConfigError when check_plan does, when the corpus does not suit it, when
 // the loss stops being a finite number, or for a checkpoint (executor/checkpoint.h).
 [[nodiscard]] TrainSummary train(World& world, const TrainJob& job, const TrainOptions& options);
 
-// Throws ConfigError unless the plan is for `num_ranks` ranks.
-void check_rank_count(const Plan& plan, int num_ranks);
+// Throws ConfigError unless the plan is for `num_ranks` ranks and single precision.
+void check_plan(const Plan& plan, int num_ranks);
 
 }  // namespace sextant

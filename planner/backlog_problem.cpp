@@ -10,6 +10,7 @@ namespace {
 
 // Improvements below this share of the value are rounding.
 constexpr double kTolerance = 1e-10;
+constexpr std::size_t kNarrow = 16;  // states
 
 // A convex function of the backlog: value at 0, then segments of rising slope, slope 1 beyond them.
 // Its argument is never negative; below 0 it would be constant.
@@ -110,7 +111,10 @@ double after_layer(const BacklogLayer& layer, double capacity, double backlog) {
 class Solver {
  public:
   Solver(const BacklogProblem& problem, int max_states)
-      : problem_(problem), max_states_(static_cast<std::size_t>(max_states)), sorted_(problem.kinds.size()) {
+      : problem_(problem),
+        max_states_(static_cast<std::size_t>(max_states)),
+        sorted_(problem.kinds.size()),
+        ranks_(problem.kinds.size()) {
     SEXTANT_CHECK(!problem.layers.empty(), "no layers");
     for (std::size_t kind = 0; kind < problem.kinds.size(); ++kind) sort_options(kind);
     relax();
@@ -119,7 +123,10 @@ class Solver {
   BacklogSolution solve() {
     solution_.bound_s = bounds_.front().at(0.0);
     roll_out();
-    if (solution_.value_s - solution_.bound_s > tolerance()) search();
+    // A narrow search first: the better the choice known, the fewer states the wide one needs.
+    for (const std::size_t width : {kNarrow, max_states_}) {
+      if (solution_.value_s - solution_.bound_s > tolerance()) search(std::min(width, max_states_));
+    }
     solution_.bound_s = std::min(solution_.bound_s, solution_.value_s);
     return std::move(solution_);
   }
@@ -133,7 +140,7 @@ class Solver {
     return sorted_[static_cast<std::size_t>(layer.kind)];
   }
 
-  // Options of a kind by rising capacity, without those that another one beats in price and capacity
+  // Options of a kind by rising price and capacity, without those that another one beats in price and capacity
   // or whose extra capacity costs more than it can save.
   void sort_options(std::size_t kind) {
     const std::vector<BacklogOption>& all = problem_.kinds[kind];
@@ -150,6 +157,10 @@ class Solver {
         return at(j).price_s - at(k).price_s >= std::max(0.0, at(j).capacity_s - at(k).capacity_s);
       });
       if (!useless) kept.push_back(j);
+    }
+    ranks_[kind].assign(all.size(), -1);
+    for (std::size_t rank = 0; rank < sorted_[kind].size(); ++rank) {
+      ranks_[kind][static_cast<std::size_t>(sorted_[kind][rank])] = static_cast<int>(rank);
     }
   }
 
@@ -193,12 +204,13 @@ class Solver {
     return next;
   }
 
-  void search() {
+  void search(std::size_t width) {
+    history_.clear();
     double dropped = std::numeric_limits<double>::infinity();
     std::vector<State> states{State{}};
     for (std::size_t p = 0; p < problem_.layers.size(); ++p) {
       states = successors(states, p);
-      dropped = std::min(dropped, limit(states));
+      dropped = std::min(dropped, limit(states, width));
       history_.push_back(states);
       solution_.states += static_cast<int>(states.size());
     }
@@ -223,49 +235,50 @@ class Solver {
         if (state.bound < solution_.value_s - tolerance()) next.push_back(state);
       }
     }
-    return undominated(std::move(next));
+    return undominated(std::move(next), p);
   }
 
-  // Of two layers of one kind the later one may as well have the larger capacity: the sums of capacity
-  // over the layers from k on only grow, for every k, and with them what is hidden.
+  // Of two neighbours of one kind the later one may as well have the larger capacity: the sums of
+  // capacity over the layers from k on only grow, for every k, and with them what is hidden.
   bool misordered(const State& state, std::size_t p, int option) const {
-    if (p == 0 || problem_.kinds.size() != 1) return false;
-    const auto& all = problem_.kinds.front();
+    if (p == 0 || problem_.layers[p - 1].kind != problem_.layers[p].kind) return false;
+    const auto& all = options(problem_.layers[p]);
     return all[static_cast<std::size_t>(option)].capacity_s < all[static_cast<std::size_t>(state.option)].capacity_s;
   }
 
   // A state is as good as another if it costs no more and has no more queued, or costs less by at
-  // least what it has queued more; with one kind its last option must leave the same freedom too.
-  std::vector<State> undominated(std::vector<State> states) const {
+  // least what it has queued more; before a neighbour of its kind it must leave the same freedom too.
+  std::vector<State> undominated(std::vector<State> states, std::size_t p) const {
     std::sort(states.begin(), states.end(), [](const State& a, const State& b) {
       return a.backlog != b.backlog ? a.backlog < b.backlog : a.cost < b.cost;
     });
-    const bool ordered = problem_.kinds.size() == 1;
-    const auto frees = [&](const State& a, const State& b) {
-      if (!ordered) return true;
-      const auto& all = problem_.kinds.front();
-      return all[static_cast<std::size_t>(a.option)].capacity_s <= all[static_cast<std::size_t>(b.option)].capacity_s;
-    };
-    std::vector<State> kept;
-    for (const State& state : states) {
-      const bool beaten = std::any_of(kept.begin(), kept.end(), [&](const State& other) {
-        return other.cost <= state.cost && frees(other, state);
-      });
-      if (beaten) continue;
-      std::erase_if(kept, [&](const State& other) {
-        return state.cost + (state.backlog - other.backlog) <= other.cost && frees(state, other);
-      });
-      kept.push_back(state);
-    }
-    return kept;
+    keep_minima(states, p, [](const State& state) { return state.cost; });
+    std::reverse(states.begin(), states.end());
+    keep_minima(states, p, [](const State& state) { return state.cost + state.backlog; });
+    return states;
+  }
+
+  // Keeps the states whose key is below that of every state before them that leaves the same freedom.
+  template <typename Key>
+  void keep_minima(std::vector<State>& states, std::size_t p, const Key& key) const {
+    const bool ordered = p + 1 < problem_.layers.size() && problem_.layers[p + 1].kind == problem_.layers[p].kind;
+    const std::vector<int>& ranks = ranks_[static_cast<std::size_t>(problem_.layers[p].kind)];
+    std::vector<double> least(ordered ? ranks.size() : 1, std::numeric_limits<double>::infinity());  // of ranks up to
+    std::erase_if(states, [&](const State& state) {
+      const auto rank = static_cast<std::size_t>(ordered ? ranks[static_cast<std::size_t>(state.option)] : 0);
+      const double k = key(state);
+      if (least[rank] <= k) return true;
+      for (std::size_t above = rank; above < least.size() && least[above] > k; ++above) least[above] = k;
+      return false;
+    });
   }
 
   // Keeps the most promising states; the least bound of the others.
-  double limit(std::vector<State>& states) const {
-    if (states.size() <= max_states_) return std::numeric_limits<double>::infinity();
+  static double limit(std::vector<State>& states, std::size_t width) {
+    if (states.size() <= width) return std::numeric_limits<double>::infinity();
     std::stable_sort(states.begin(), states.end(), [](const State& a, const State& b) { return a.bound < b.bound; });
-    const double dropped = states[max_states_].bound;
-    states.resize(max_states_);
+    const double dropped = states[width].bound;
+    states.resize(width);
     return dropped;
   }
 
@@ -280,6 +293,7 @@ class Solver {
   const BacklogProblem& problem_;
   std::size_t max_states_;
   std::vector<std::vector<int>> sorted_;  // [kind] options worth trying, by rising price
+  std::vector<std::vector<int>> ranks_;   // [kind][option] place in sorted_
   std::vector<ConvexBound> bounds_;       // [layer]
   std::vector<std::vector<State>> history_;
   BacklogSolution solution_;

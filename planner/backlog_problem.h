@@ -48,6 +48,6 @@ struct BacklogSolution {
 // layers shows that they cannot beat the best choice known. With more than `max_states` pairs after
 // a layer the least promising are dropped too and `bound_s` says what that may have cost.
 // REQUIRES: every kind has at least one option; at least one layer.
-[[nodiscard]] BacklogSolution solve(const BacklogProblem& problem, int max_states = 4096);
+[[nodiscard]] BacklogSolution solve(const BacklogProblem& problem, int max_states = 512);
 
 }  // namespace sextant

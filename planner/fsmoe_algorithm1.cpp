@@ -204,6 +204,14 @@ DegreeComparison compare_degrees(const std::function<ChunkTimes(int degree)>& ch
   return {real.degree, rounded, time, exact.degree, exact.time, time / exact.time - 1.0};
 }
 
+std::optional<DegreeComparison> compare_degrees(const StepShape& step, const CostModel& costs, Policy policy, Pass pass,
+                                                int max_degree) {
+  if (block_queues(step, policy) != BlockQueues::kThree) return std::nullopt;
+  const auto limit = static_cast<int>(std::min<std::int64_t>(max_degree, step.capacity()));
+  const BlockOptions options{.gradient = {}, .gradient_ready = {}, .launch_latency = costs.launch_latency()};
+  return compare_degrees([&](int degree) { return chunk_times(step, costs, pass, degree); }, limit, options);
+}
+
 std::string to_text(const DegreeComparison& c) {
   return fmt::format("SLSQP r = {:.2f} -> {} ({}), exact r = {} ({}), gap {:.2f} %", c.slsqp_degree, c.slsqp_rounded,
                      to_text(c.slsqp_time), c.exact_degree, to_text(c.exact_time), 100.0 * c.gap);

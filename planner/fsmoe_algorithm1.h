@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "planner/moe_block.h"
@@ -65,6 +66,10 @@ struct DegreeComparison {
 };
 [[nodiscard]] DegreeComparison compare_degrees(const std::function<ChunkTimes(int degree)>& chunk_times_at,
                                                int max_degree, const BlockOptions& options);
+// The same for a block of `step`, without gradients in it; nothing where `policy` does not give the block
+// three queues, since the paper's cases know no other.
+[[nodiscard]] std::optional<DegreeComparison> compare_degrees(const StepShape& step, const CostModel& costs,
+                                                              Policy policy, Pass pass, int max_degree);
 // "SLSQP r = 3.72 -> 4 (10.02 ms), exact r = 4 (10.02 ms), gap 0.00 %"
 [[nodiscard]] std::string to_text(const DegreeComparison& comparison);
 

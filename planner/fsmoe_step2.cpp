@@ -1,10 +1,10 @@
 #include "planner/fsmoe_step2.h"
 
-#include <nlopt.h>
-
 #include <algorithm>
 #include <limits>
 #include <memory>
+
+#include <nlopt.h>
 
 #include "models/error.h"
 #include "planner/gradient_partition.h"

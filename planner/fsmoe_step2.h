@@ -22,8 +22,8 @@ struct Step2Options {
 
 struct Step2Result {
   Partition partition;
-  Seconds time;           // backward_time of the partition
-  int variables = 0;      // blocks that have a remainder
+  Seconds time;       // backward_time of the partition
+  int variables = 0;  // blocks that have a remainder
   int evaluations = 0;
 };
 

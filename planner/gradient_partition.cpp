@@ -42,14 +42,23 @@ class Filler {
     return {tail.attended + tail.launch_latency - start, {}};
   }
 
-  [[nodiscard]] PerGroup<std::size_t> order(int slot) const {
+  // Work that counts for the order of the groups.
+  [[nodiscard]] Seconds work(std::size_t g, int slot, const SlotCost& part) const {
+    if (rule_.order == FillRule::Order::kGroups || waiting(g, slot) <= 0) return Seconds(0.0);
+    const ReductionCost& cost = problem_.groups[g].cost;
+    const Seconds waits = static_cast<double>(waiting(g, slot)) * cost.per_element();
+    if (rule_.order == FillRule::Order::kLongest) return waits;
+    return std::min(waits, part.time - part.path[g] - cost.alpha());
+  }
+
+  [[nodiscard]] PerGroup<std::size_t> order(int slot, const SlotCost& part) const {
     PerGroup<std::size_t> order{};
-    for (std::size_t g = 0; g < order.size(); ++g) order[g] = g;
-    if (!rule_.longest_first) return order;
-    const auto work = [&](std::size_t g) {
-      return static_cast<double>(waiting(g, slot)) * problem_.groups[g].cost.per_element();
-    };
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return work(a) > work(b); });
+    PerGroup<Seconds> works{};
+    for (std::size_t g = 0; g < order.size(); ++g) {
+      order[g] = g;
+      works[g] = work(g, slot, part);
+    }
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return works[a] > works[b]; });
     return order;
   }
 
@@ -58,7 +67,7 @@ class Filler {
     Seconds used;
     Seconds path;
     bool empty = true;
-    for (const std::size_t g : order(slot)) {
+    for (const std::size_t g : order(slot, part)) {
       const std::int64_t available = waiting(g, slot);
       if (available <= 0) continue;
       const ReductionCost& cost = problem_.groups[g].cost;

@@ -16,8 +16,13 @@ namespace sextant {
 
 // How slots are filled where several groups wait.
 struct FillRule {
-  bool longest_first = false;  // else in the order of kReducingGroups
-  bool skip_short = false;     // leave slices of which less than half is transfer for a later slot
+  enum class Order {
+    kGroups,      // of kReducingGroups
+    kLongest,     // the group with the most work waiting first
+    kMostHidden,  // the group that can hide the most work in the slot first
+  };
+  Order order = Order::kGroups;
+  bool skip_short = false;  // leave slices of which less than half is transfer for a later slot
 };
 
 // Every slot takes as much of the gradients that exist by then as its window holds without lengthening

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <utility>
 
 #include "models/error.h"
 #include "planner/backlog_problem.h"
@@ -48,11 +50,20 @@ class Work {
     return work;
   }
 
-  // Every group with gradients of its own in the last slot has a slice there.
-  [[nodiscard]] double last_alphas_s() const {
+  // Every group with gradients of its own in the last slot has a slice there ...
+  [[nodiscard]] double late_alphas_s() const {
     double alphas = 0.0;
     for (const std::size_t g : members_) {
       if (arriving(group(g), problem_.num_slots() - 1) > 0) alphas += group(g).cost.alpha().value();
+    }
+    return alphas;
+  }
+  // ... and one whose last gradients are those of layer 0 has one in the tail.
+  [[nodiscard]] double early_alphas_s() const {
+    double alphas = 0.0;
+    for (const std::size_t g : members_) {
+      const bool is_last = arriving(group(g), problem_.num_slots() - 1) == 0;
+      if (is_last && arriving(group(g), problem_.num_slots() - 2) > 0) alphas += group(g).cost.alpha().value();
     }
     return alphas;
   }
@@ -63,11 +74,21 @@ class Work {
     return alpha;
   }
 
-  [[nodiscard]] double capacity_s(const SlotCost& part) const {
+  // Which groups can have a slice in `slot`, as bits.
+  [[nodiscard]] unsigned present(int slot) const {
+    unsigned groups = 0;
+    for (const std::size_t g : members_) {
+      if (group(g).ready[static_cast<std::size_t>(slot)] > 0) groups |= 1U << g;
+    }
+    return groups;
+  }
+
+  // Most work of the groups `present` that a part hides.
+  [[nodiscard]] double capacity_s(const SlotCost& part, unsigned present) const {
     double capacity = 0.0;
     for (const std::size_t g : members_) {
-      const Seconds room = part.time - part.path[g] - group(g).cost.alpha();
-      capacity = std::max(capacity, room.value());
+      if ((present >> g & 1U) == 0) continue;
+      capacity = std::max(capacity, (part.time - part.path[g] - group(g).cost.alpha()).value());
     }
     return capacity;
   }
@@ -87,7 +108,8 @@ class TailBound {
     early_ = work.arriving_s(slots - 2);
     late_ = work.arriving_s(slots - 1);
     alpha_ = work.least_alpha_s();
-    late_alpha_ = work.last_alphas_s();
+    early_alpha_ = work.early_alphas_s();
+    late_alpha_ = work.late_alphas_s();
     behind_attention_ = tail_.attention_links != 0;
     for (const std::size_t g : work.members()) {
       behind_attention_ = behind_attention_ && (work.group(g).links & tail_.attention_links) != 0;
@@ -105,11 +127,13 @@ class TailBound {
   [[nodiscard]] double floor() const {
     double floor = embedded();
     if (late_ > 0.0) floor = std::max(floor, embedded() + 2.0 * hop() + late_ + late_alpha_);
-    if (early_ + late_ > 0.0) floor = std::max(floor, attended() + 2.0 * hop() + early_ + late_ + late_alpha_);
+    if (early_ + late_ > 0.0)
+      floor = std::max(floor, attended() + 2.0 * hop() + early_alpha_ + early_ + late_ + late_alpha_);
     return floor;
   }
   [[nodiscard]] double offset() const {
-    return start() + (behind_attention_ ? tail_.scatter.value() : 0.0) + early_ + late_ + late_alpha_ + hop();
+    return start() + (behind_attention_ ? tail_.scatter.value() : 0.0) + early_alpha_ + early_ + late_ + late_alpha_ +
+           hop();
   }
 
  private:
@@ -132,36 +156,46 @@ class TailBound {
     return std::max(end, reduced + hop());
   }
   [[nodiscard]] double apart(double link, double embedded_at, double rest) const {
-    if (rest > 0.0) link = std::max(link, attended() + hop()) + alpha_ + rest;
+    if (rest > 0.0) link = std::max(link, attended() + hop()) + std::max(alpha_, early_alpha_) + rest;
     return late_ > 0.0 ? std::max(link, embedded_at + hop()) + late_alpha_ + late_ : link;
   }
   [[nodiscard]] double together(double link, double embedded_at, double rest) const {
     if (rest + late_ <= 0.0) return link;
-    return std::max(link, embedded_at + hop()) + std::max(alpha_, late_alpha_) + rest + late_;
+    return std::max(link, embedded_at + hop()) + std::max(alpha_, early_alpha_ + late_alpha_) + rest + late_;
   }
 
   const TailCost& tail_;
   double early_ = 0.0;
   double late_ = 0.0;
   double alpha_ = 0.0;
+  double early_alpha_ = 0.0;
   double late_alpha_ = 0.0;
   bool behind_attention_ = false;  // every group waits for the attention's collectives
 };
 
+// Adds the layers' kind with the capacities that the groups `present` have in it.
+int add_kind(BacklogProblem& backlog, const PartitionProblem& problem, const Work& work,
+             const std::vector<BlockOption>& options, unsigned present) {
+  backlog.kinds.emplace_back();
+  for (const BlockOption& option : options) {
+    backlog.kinds.back().push_back(
+        {problem.num_micro_batches * option.cost.time.value(), work.capacity_s(option.cost, present)});
+  }
+  return static_cast<int>(backlog.kinds.size()) - 1;
+}
+
 BacklogProblem slot_bound(const PartitionProblem& problem, const Work& work, const TailBound& tail) {
   BacklogProblem backlog;
-  for (const auto& options : problem.kinds) {
-    backlog.kinds.emplace_back();
-    for (const BlockOption& option : options) {
-      backlog.kinds.back().push_back(
-          {problem.num_micro_batches * option.cost.time.value(), work.capacity_s(option.cost)});
-    }
-  }
+  std::map<std::pair<int, unsigned>, int> kinds;  // by kind and groups present
   for (int p = 0; p < problem.num_positions(); ++p) {
+    const int kind = problem.kind[static_cast<std::size_t>(p)];
+    const unsigned present = work.present(2 * p);
+    const auto [entry, is_new] = kinds.try_emplace({kind, present}, 0);
+    if (is_new) entry->second = add_kind(backlog, problem, work, problem.options(p), present);
     const bool last = p == problem.num_positions() - 1;
-    const double dense = last ? 0.0 : work.capacity_s(problem.dense[static_cast<std::size_t>(p)].cost);
-    backlog.layers.push_back(
-        {problem.kind[static_cast<std::size_t>(p)], work.arriving_s(2 * p), work.arriving_s(2 * p + 1), dense});
+    const double dense =
+        last ? 0.0 : work.capacity_s(problem.dense[static_cast<std::size_t>(p)].cost, work.present(2 * p + 1));
+    backlog.layers.push_back({entry->second, work.arriving_s(2 * p), work.arriving_s(2 * p + 1), dense});
   }
   backlog.terminal = [&tail](double backlog_s) { return tail.at(backlog_s); };
   backlog.terminal_floor_s = tail.floor();
@@ -196,7 +230,7 @@ BacklogProblem load_bound(const PartitionProblem& problem, const Work& work, Res
                               attended.value()});
   }
   const int slots = problem.num_slots();
-  const double late = work.arriving_s(slots - 1) + work.last_alphas_s();
+  const double late = work.arriving_s(slots - 1) + work.late_alphas_s();
   const double both = problem.tail.attended.value() + work.arriving_s(slots - 2) + late;
   backlog.terminal_floor_s = std::max(problem.tail.embedded().value() + late, both);
   backlog.terminal_offset_s = both;
@@ -255,7 +289,10 @@ class TailChoice {
 
 class ExactSearch {
  public:
-  explicit ExactSearch(const PartitionProblem& problem) : problem_(problem) {
+  explicit ExactSearch(const PartitionProblem& problem)
+      : problem_(problem),
+        num_groups_(std::count_if(problem.groups.begin(), problem.groups.end(),
+                                  [](const ReductionGroup& group) { return group.exists; })) {
     result_.time = Seconds(std::numeric_limits<double>::infinity());
   }
 
@@ -303,23 +340,36 @@ class ExactSearch {
   }
 
   void try_options(const std::vector<int>& options) {
-    const auto groups = std::count_if(problem_.groups.begin(), problem_.groups.end(),
-                                      [](const ReductionGroup& group) { return group.exists; });
-    for (const bool longest_first : {false, true}) {
+    using Order = FillRule::Order;
+    for (const Order order : {Order::kGroups, Order::kLongest, Order::kMostHidden}) {
       for (const bool skip_short : {false, true}) {
-        if (groups < 2 && longest_first) continue;
-        Partition partition = fill_windows(problem_, options, {longest_first, skip_short});
-        TailChoice(problem_, partition).improve();
-        improve_degrees(problem_, partition);
-        const Seconds time = backward_time(problem_, partition);
-        if (time >= result_.time) continue;
-        result_.time = time;
-        result_.partition = std::move(partition);
+        try_rule(options, {order, skip_short});
+        if (num_groups_ < 2 || is_proved()) return;
       }
     }
   }
 
+  [[nodiscard]] bool is_proved() const { return result_.time <= result_.bound * (1.0 + 1e-9); }
+
+  // Fills the windows at these degrees, then those at the degrees that the slices suggest.
+  void try_rule(const std::vector<int>& options, FillRule rule) {
+    Partition partition{options, {}};
+    for (int round = 0; round < 2; ++round) {
+      const std::vector<int> before = partition.options;
+      partition = fill_windows(problem_, before, rule);
+      TailChoice(problem_, partition).improve();
+      improve_degrees(problem_, partition);
+      const Seconds time = backward_time(problem_, partition);
+      if (time < result_.time) {
+        result_.time = time;
+        result_.partition = partition;
+      }
+      if (partition.options == before) return;
+    }
+  }
+
   const PartitionProblem& problem_;
+  long num_groups_;
   ExactPartition result_;
   std::vector<std::vector<int>> candidates_;
 };

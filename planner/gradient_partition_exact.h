@@ -6,7 +6,7 @@
 // G seconds in its slot; so G - (T - path) seconds of it are exposed, and of the reduction work of n
 // elements, n beta, at most
 //
-//     capacity = max over groups of (T - path - alpha)
+//     capacity = max over the groups that have gradients by then of (T - path - alpha)
 //
 // stays hidden, because a slot that hides anything holds at least one slice. Work can be hidden only
 // after its gradients exist. So the backward lasts at least

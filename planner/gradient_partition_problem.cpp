@@ -315,6 +315,7 @@ Seconds ReductionCost::time(std::int64_t elements) const {
 }
 
 std::int64_t ReductionCost::fitting(std::int64_t available, Seconds room) const {
+  room *= 1.0 + 1e-12;  // rounding must not cost an element
   if (available <= 0 || time(1) > room) return 0;
   if (time(available) <= room) return available;
   std::int64_t fits = 1, too_many = available;

@@ -10,7 +10,9 @@
 namespace sextant {
 namespace {
 
-bool allowed(std::optional<int> fixed, int value) { return !fixed || *fixed == value; }
+bool allowed(std::optional<int> fixed, int value) {
+  return !fixed || *fixed == value;
+}
 
 std::vector<int> divisors(int number) {
   std::vector<int> result;
@@ -27,8 +29,8 @@ std::vector<ParallelDegrees> layouts(const SearchRequest& request, int ranks) {
   for (const int tp : divisors(ranks)) {
     for (const int ep : divisors(ranks)) {
       for (const int esp : divisors(ranks / ep)) {
-        const ParallelDegrees degrees{.pp = 1, .dp = ranks / tp, .cp = 1, .tp = tp, .edp = ranks / ep / esp, .ep = ep,
-                                      .esp = esp};
+        const ParallelDegrees degrees{
+            .pp = 1, .dp = ranks / tp, .cp = 1, .tp = tp, .edp = ranks / ep / esp, .ep = ep, .esp = esp};
         if (allowed(request.tp, tp) && allowed(request.dp, degrees.dp) && allowed(request.ep, ep) &&
             allowed(request.esp, esp) && allowed(request.edp, degrees.edp)) {
           result.push_back(degrees);
@@ -88,8 +90,11 @@ class Search {
   }
 
   void try_micro_batch(const ParallelDegrees& degrees, std::int64_t size) {
-    const StepShape step{request_.network, ParallelLayout(degrees, topology_), size,
-                         static_cast<int>(request_.global_batch / degrees.dp / size), request_.sequence,
+    const StepShape step{request_.network,
+                         ParallelLayout(degrees, topology_),
+                         size,
+                         static_cast<int>(request_.global_batch / degrees.dp / size),
+                         request_.sequence,
                          cluster_.element_bytes};
     try {
       validate(step);
@@ -102,8 +107,14 @@ class Search {
                                          to_text(memory.total()), to_text(cluster_.device.memory),
                                          memory.largest().name, to_text(memory.largest().bytes)));
     }
-    for (const Policy policy : request_.policy ? std::vector{*request_.policy} : all_policies()) try_policy(step, policy);
+    try {
+      for (const Policy policy : policies()) try_policy(step, policy);
+    } catch (const ModelError& error) {  // a collective of this layout was never measured
+      reject(degrees, error.what());
+    }
   }
+
+  std::vector<Policy> policies() const { return request_.policy ? std::vector{*request_.policy} : all_policies(); }
 
   void try_policy(const StepShape& step, Policy policy) {
     ++result_.summary.candidates;

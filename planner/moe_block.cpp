@@ -39,24 +39,36 @@ struct Queue {
 
 BlockQueues block_queues(const StepShape& step, Policy policy) {
   if (policy == Policy::kSequential) return BlockQueues::kSerial;
-  const bool disjoint =
-      !shares_link(step.layout.group_shape(GroupKind::kEp), step.layout.group_shape(GroupKind::kEsp));
+  const bool disjoint = !shares_link(step.layout.group_shape(GroupKind::kEp), step.layout.group_shape(GroupKind::kEsp));
   return has_link_queues(policy) && disjoint ? BlockQueues::kThree : BlockQueues::kOneLink;
 }
 
 ChunkTimes chunk_times(const StepShape& step, const CostModel& costs, Pass pass, int degree) {
-  const std::int64_t rows = (step.capacity() + degree - 1) / degree;
-  return {costs.collective(dispatch_work(step, rows)).time, costs.collective(expert_gather_work(step, rows)).time,
-          costs.kernel(expert_work(step, pass, rows)).time, costs.collective(expert_scatter_work(step, rows)).time};
+  const std::int64_t rows = step.capacity() / degree, longer_parts = step.capacity() % degree;
+  const auto part = [&](std::int64_t part_rows) {
+    return ChunkTimes{costs.collective(dispatch_work(step, part_rows)).time,
+                      costs.collective(expert_gather_work(step, part_rows)).time,
+                      costs.kernel(expert_work(step, pass, part_rows)).time,
+                      costs.collective(expert_scatter_work(step, part_rows)).time};
+  };
+  if (longer_parts == 0) return part(rows);
+  const double weight = static_cast<double>(longer_parts) / degree;
+  const ChunkTimes shorter = part(rows), longer = part(rows + 1);
+  const auto mean = [&](Seconds ChunkTimes::*task) { return (1.0 - weight) * shorter.*task + weight * longer.*task; };
+  return {mean(&ChunkTimes::all_to_all), mean(&ChunkTimes::gather), mean(&ChunkTimes::expert),
+          mean(&ChunkTimes::scatter)};
 }
 
 Seconds closed_form_time(const ChunkTimes& chunk, int degree, Seconds gradient, BlockQueues queues) {
   SEXTANT_CHECK(degree >= 1, "degree {}", degree);
   const double r = degree;
   switch (queues) {
-    case BlockQueues::kThree: return three_queue_time(chunk, r, gradient);
-    case BlockQueues::kOneLink: return one_link_time(chunk, r, gradient);
-    case BlockQueues::kSerial: return r * (2.0 * chunk.all_to_all + chunk.gather + chunk.expert + chunk.scatter) + gradient;
+    case BlockQueues::kThree:
+      return three_queue_time(chunk, r, gradient);
+    case BlockQueues::kOneLink:
+      return one_link_time(chunk, r, gradient);
+    case BlockQueues::kSerial:
+      return r * (2.0 * chunk.all_to_all + chunk.gather + chunk.expert + chunk.scatter) + gradient;
   }
   return Seconds(0.0);
 }

@@ -12,22 +12,24 @@
 namespace sextant {
 
 struct ChunkTimes {
-  Seconds all_to_all;      // a
-  Seconds gather;          // g
-  Seconds expert;          // e
-  Seconds scatter;         // s
+  Seconds all_to_all;  // a
+  Seconds gather;      // g
+  Seconds expert;      // e
+  Seconds scatter;     // s
 };
 
 // How the block's tasks share queues.
 enum class BlockQueues {
-  kThree,   // all-to-all on one link, gather and scatter on another, compute
-  kOneLink, // all communication in one queue, compute beside it
-  kSerial,  // everything in one queue
+  kThree,    // all-to-all on one link, gather and scatter on another, compute
+  kOneLink,  // all communication in one queue, compute beside it
+  kSerial,   // everything in one queue
 };
 // The queues that `policy` gives the block in this layout: three only if the links are disjoint.
 [[nodiscard]] BlockQueues block_queues(const StepShape& step, Policy policy);
 
-// Costs of a chunk of the block cut in `degree` parts (of the largest part where they are uneven).
+// Costs of a chunk of the block cut in `degree` parts. Where the capacity does not divide, parts differ by
+// one row; the mean over the parts is returned, which keeps every queue's load exact and the makespan to
+// about 0.1 % (the cost of the largest part would overstate both by a row in every part).
 [[nodiscard]] ChunkTimes chunk_times(const StepShape& step, const CostModel& costs, Pass pass, int degree);
 
 // Exact makespan of the FIFO model, closed form:
@@ -38,9 +40,9 @@ enum class BlockQueues {
 [[nodiscard]] Seconds closed_form_time(const ChunkTimes& chunk, int degree, Seconds gradient, BlockQueues queues);
 
 struct BlockOptions {
-  Seconds gradient;            // G
-  Seconds gradient_ready;      // when the slice's gradient exists, from the block's start
-  Seconds launch_latency;      // on every edge between queues (CostModel::launch_latency)
+  Seconds gradient;        // G
+  Seconds gradient_ready;  // when the slice's gradient exists, from the block's start
+  Seconds launch_latency;  // on every edge between queues (CostModel::launch_latency)
 };
 // The same by the recurrence of spec 6.2, with launch latency and late gradients: what the simulator gives.
 [[nodiscard]] Seconds block_time(const ChunkTimes& chunk, int degree, const BlockOptions& options, BlockQueues queues);

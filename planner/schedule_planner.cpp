@@ -30,7 +30,9 @@ int best_degree(const StepShape& step, const CostModel& costs, Policy policy, Pa
   return choose_degree(times, largest, options, block_queues(step, policy)).degree;
 }
 
-bool partitions(Policy policy) { return policy == Policy::kFsmoe || policy == Policy::kFsmoeNoIio; }
+bool partitions(Policy policy) {
+  return policy == Policy::kFsmoe || policy == Policy::kFsmoeNoIio;
+}
 
 Seconds simulated_time(const StepShape& step, const Schedule& schedule, const CostModel& costs) {
   return simulate(build_step_graph(step, schedule), costs).makespan();
@@ -114,7 +116,9 @@ class PartitionPlanner {
 
 }  // namespace
 
-const char* to_text(PartitionMethod method) { return kMethodNames[static_cast<std::size_t>(method)]; }
+const char* to_text(PartitionMethod method) {
+  return kMethodNames[static_cast<std::size_t>(method)];
+}
 
 std::string to_text(const ScheduleReport& report) {
   const std::string step2 = report.step2_time ? fmt::format(", step 2 {}", to_text(*report.step2_time)) : "";

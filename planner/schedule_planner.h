@@ -16,7 +16,8 @@ struct ScheduleOptions {
   std::optional<int> backward_degree;
   int max_degree = 16;
   bool paper_step2 = false;  // try Step 2 of the paper as well: thousands of evaluations for nothing but comparison
-  bool sharded_optimizer = false;  // forecast ZeRO stage 1; needs costs of reduce-scatter and all-gather over dp and edp
+  bool sharded_optimizer =
+      false;  // forecast ZeRO stage 1; needs costs of reduce-scatter and all-gather over dp and edp
 };
 
 // Where the gradient slices of a partitioning policy come from.
@@ -35,8 +36,8 @@ struct ScheduleReport {
   Seconds step1_time;
   std::optional<Seconds> step2_time;  // absent unless asked for
   Seconds exact_time;
-  Seconds bound;                      // of the backward, whatever the degrees and slices
-  double gap = 0.0;                   // exact_time / bound - 1
+  Seconds bound;     // of the backward, whatever the degrees and slices
+  double gap = 0.0;  // exact_time / bound - 1
   PartitionMethod chosen = PartitionMethod::kExact;
   std::array<std::optional<Seconds>, kNumPartitionMethods> step_times;
   // The same step with each rank's share of the gradients reduced and the parameters gathered after the

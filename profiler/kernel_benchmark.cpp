@@ -56,7 +56,12 @@ void run_one_step(World& world, Transformer<float>& transformer, const StepShape
   static_cast<void>(GraphExecutor(graph, topological_order(graph), world.device(), transformer).run());
 }
 
-enum class Timed { kExperts, kAllButExperts };
+enum class Timed { kExperts, kUpdate, kOthers };
+
+Timed class_of(Operator op) {
+  if (op == Operator::kExpert) return Timed::kExperts;
+  return op == Operator::kGradientNorm || op == Operator::kOptimizer ? Timed::kUpdate : Timed::kOthers;
+}
 
 // Collects cases; a kernel that an earlier case times is left out of later ones.
 class CaseBuilder {
@@ -70,7 +75,7 @@ class CaseBuilder {
       if (degree > step.capacity()) continue;
       for (const Task& task : build_step_graph(step, uniform_schedule(step, degree)).tasks) {
         const auto* work = std::get_if<KernelWork>(&task.work);
-        if (work == nullptr || (work->op == Operator::kExpert) != (timed == Timed::kExperts)) continue;
+        if (work == nullptr || class_of(work->op) != timed) continue;
         if (seen_.insert({key_of(*work), work->shape.rows}).second) kernel_case.tasks.push_back(task);
       }
     }
@@ -103,18 +108,28 @@ std::vector<KernelSeries> to_series(const SeriesMap& map) {
 std::vector<KernelCase> kernel_cases(const Topology& topology, const KernelBenchmarkOptions& options) {
   CaseBuilder builder(options);
   const int ranks = topology.num_ranks();
-  for (Network network : options.networks) {
-    network.layers = 1;  // layers of one network are alike
+  const auto add = [&](const Network& network, const ParallelDegrees& degrees, std::int64_t micro_batch, Timed timed) {
+    builder.add({network, ParallelLayout(degrees, topology), micro_batch, 1, options.sequence, 4}, timed);
+  };
+  for (const Network& whole : options.networks) {
+    Network layer = whole;
+    layer.layers = 1;  // layers of one network are alike
     for (const int tp : divisors(ranks)) {
       for (const std::int64_t micro_batch : options.micro_batches) {
-        const ParallelLayout layout({.dp = ranks / tp, .tp = tp, .edp = ranks}, topology);
-        builder.add({network, layout, micro_batch, 1, options.sequence, 4}, Timed::kAllButExperts);
+        add(layer, {.dp = ranks / tp, .tp = tp, .edp = ranks}, micro_batch, Timed::kOthers);
       }
     }
     for (const int ep : divisors(ranks)) {
       for (const int esp : divisors(ranks / ep)) {
-        const ParallelLayout layout({.dp = ranks, .edp = ranks / ep / esp, .ep = ep, .esp = esp}, topology);
-        builder.add({network, layout, options.micro_batches.back(), 1, options.sequence, 4}, Timed::kExperts);
+        const ParallelDegrees degrees{.dp = ranks, .edp = ranks / ep / esp, .ep = ep, .esp = esp};
+        add(layer, degrees, options.micro_batches.back(), Timed::kExperts);
+      }
+    }
+    // The update works on all parameters of a rank: the most and the fewest that a layout can give it.
+    add(whole, {.dp = ranks, .edp = ranks}, options.micro_batches.front(), Timed::kUpdate);
+    for (const int ep : divisors(ranks)) {
+      for (const int tp : {1, ranks}) {
+        add(whole, {.dp = ranks / tp, .tp = tp, .ep = ep, .esp = ranks / ep}, options.micro_batches.front(), Timed::kUpdate);
       }
     }
   }

@@ -27,7 +27,7 @@ struct KernelCase {
   std::vector<Task> tasks;
 };
 // Cases that cover every layout of `topology`'s ranks: attention and routing by tp and micro-batch,
-// experts by (ep, esp) and degree; no kernel twice. What does not divide is left out.
+// experts by (ep, esp) and degree, the update by parameters; no kernel twice. What does not divide is left out.
 [[nodiscard]] std::vector<KernelCase> kernel_cases(const Topology& topology, const KernelBenchmarkOptions& options);
 
 // Collective over `world`. Series by ascending rows; `on_measurement` is called before each one.

@@ -28,6 +28,7 @@ RepeatOptions repeat_options(bool quick) {
 CollectiveBenchmarkOptions collective_options(bool quick) {
   CollectiveBenchmarkOptions options;
   options.repeat = repeat_options(quick);
+  options.buffers.emplace_back(32.0);  // the squared norm and the losses of a step
   const double factor = quick ? 4.0 : 2.0;
   for (double size = 1024.0; size <= 16.0 * 1024 * 1024; size *= factor) options.buffers.emplace_back(size);
   return options;

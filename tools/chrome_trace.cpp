@@ -1,10 +1,9 @@
 #include "tools/chrome_trace.h"
 
-#include <fmt/format.h>
-
-#include <nlohmann/json.hpp>
-
 #include <variant>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace sextant {
 namespace {

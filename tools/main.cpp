@@ -1,11 +1,10 @@
 // The sextant command: reads the command line, runs one verb, turns errors into exit codes.
-#include <fmt/format.h>
-
-#include <CLI/CLI.hpp>
-
 #include <cstdio>
 #include <exception>
 #include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "models/error.h"
 #include "tools/console.h"
@@ -27,7 +26,8 @@ int fail(const std::string& message, int exit_code) {
 }
 
 int run_command_line(int argc, char** argv) {
-  CLI::App app{"Sextant plans the training of Mixture-of-Experts networks from measurements, and trains them.", "sextant"};
+  CLI::App app{"Sextant plans the training of Mixture-of-Experts networks from measurements, and trains them.",
+               "sextant"};
   app.set_version_flag("--version", "sextant " SEXTANT_VERSION);
   app.require_subcommand(1);
   app.footer(kExitCodes);
@@ -36,6 +36,7 @@ int run_command_line(int argc, char** argv) {
   sextant::add_plan_verb(app, run);
   sextant::add_simulate_verb(app, run);
   sextant::add_train_verb(app, run);
+  sextant::add_report_verb(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help, --version

@@ -16,7 +16,7 @@ struct PricedPlan {
   Plan plan;
   std::optional<Cluster> cluster;
   std::unique_ptr<CostModel> costs;   // null without a cluster
-  std::vector<std::string> warnings;  // the cluster differs from the one the plan was made for
+  std::vector<std::string> warnings;  // network or cluster differ from those the plan was made for
 };
 
 // Throws ConfigError where a file cannot be read or is wrong.

@@ -1,12 +1,11 @@
 #include "tools/plan_table.h"
 
-#include <fmt/format.h>
-
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <map>
 #include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "models/layout.h"
 #include "models/units.h"
@@ -20,7 +19,9 @@ int degree(const LayerDegrees& degrees, Pass pass) {
   return pass == Pass::kForward ? degrees.forward : degrees.backward;
 }
 
-double optimality_gap(const Prediction& prediction) { return prediction.step_time / prediction.lower_bound - 1.0; }
+double optimality_gap(const Prediction& prediction) {
+  return prediction.step_time / prediction.lower_bound - 1.0;
+}
 
 // A number, or a list by layer where the layers differ.
 Json degrees_json(const Schedule& schedule, Pass pass) {
@@ -65,8 +66,8 @@ Json plan_json(const Plan& plan) {
 }
 
 std::string degrees_text(const Schedule& schedule, Pass pass) {
-  const auto [least, most] = std::ranges::minmax(
-      schedule.degrees, {}, [pass](const LayerDegrees& degrees) { return degree(degrees, pass); });
+  const auto [least, most] =
+      std::ranges::minmax(schedule.degrees, {}, [pass](const LayerDegrees& degrees) { return degree(degrees, pass); });
   const int low = degree(least, pass);
   const int high = degree(most, pass);
   return low == high ? std::to_string(low) : fmt::format("{}..{}", low, high);
@@ -78,13 +79,13 @@ std::string plan_table(std::span<const Plan> plans) {
                                  "gap", "memory", "tokens/s/dev", "MFU");
   for (const Plan& plan : plans) {
     const Prediction& p = plan.prediction;
-    text += fmt::format(
-        kRow, to_text(plan.step.layout.degrees()),
-        fmt::format("{} x {}", plan.step.micro_batch, plan.step.num_micro_batches), to_text(plan.schedule.policy),
-        degrees_text(plan.schedule, Pass::kForward), degrees_text(plan.schedule, Pass::kBackward),
-        to_text(p.step_time), fmt::format("{} .. {}", to_text(p.step_time_low), to_text(p.step_time_high)),
-        fmt::format("{:.1f}%", 100.0 * optimality_gap(p)), to_text(p.peak_memory),
-        fmt::format("{:.0f}", p.tokens_per_s_per_device), fmt::format("{:.1f}%", 100.0 * p.mfu));
+    text += fmt::format(kRow, to_text(plan.step.layout.degrees()),
+                        fmt::format("{} x {}", plan.step.micro_batch, plan.step.num_micro_batches),
+                        to_text(plan.schedule.policy), degrees_text(plan.schedule, Pass::kForward),
+                        degrees_text(plan.schedule, Pass::kBackward), to_text(p.step_time),
+                        fmt::format("{} .. {}", to_text(p.step_time_low), to_text(p.step_time_high)),
+                        fmt::format("{:.1f}%", 100.0 * optimality_gap(p)), to_text(p.peak_memory),
+                        fmt::format("{:.0f}", p.tokens_per_s_per_device), fmt::format("{:.1f}%", 100.0 * p.mfu));
   }
   return text;
 }

@@ -1,9 +1,10 @@
 // Plans as a table for people and as JSON for programs.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "planner/layout_search.h"
 #include "planner/plan.h"

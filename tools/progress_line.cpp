@@ -1,8 +1,8 @@
 #include "tools/progress_line.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 namespace sextant {
 

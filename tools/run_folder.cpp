@@ -1,14 +1,13 @@
 #include "tools/run_folder.h"
 
-#include <fmt/format.h>
-
-#include <nlohmann/json.hpp>
-
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
 #include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "models/error.h"
 #include "models/yaml_io.h"
@@ -57,9 +56,13 @@ std::string log_until(const fs::path& path, std::int64_t last_step) {
 
 }  // namespace
 
-bool holds_finished_run(const fs::path& path) { return fs::exists(path / kSummary); }
+bool holds_finished_run(const fs::path& path) {
+  return fs::exists(path / kSummary);
+}
 
-fs::path checkpoint_path(const fs::path& run_folder) { return run_folder / "checkpoint.safetensors"; }
+fs::path checkpoint_path(const fs::path& run_folder) {
+  return run_folder / "checkpoint.safetensors";
+}
 
 RunFolder::RunFolder(fs::path path, ExistingRun existing, std::int64_t steps_done) : path_(std::move(path)) {
   create_folder(path_);

@@ -1,10 +1,9 @@
 #include "tools/run_summary.h"
 
-#include <fmt/format.h>
-
-#include <nlohmann/json.hpp>
-
 #include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "models/layout.h"
 #include "models/units.h"
@@ -20,9 +19,13 @@ double prediction_error(const RunResults& results) {
   return results.prediction.step_time / results.summary.step_time.mean - 1.0;
 }
 
-std::string percent(double fraction) { return fmt::format("{:.1f} %", 100.0 * fraction); }
+std::string percent(double fraction) {
+  return fmt::format("{:.1f} %", 100.0 * fraction);
+}
 
-Json span_json(const TaskSpan& span) { return {span.start.value(), span.end.value()}; }
+Json span_json(const TaskSpan& span) {
+  return {span.start.value(), span.end.value()};
+}
 
 // Shares of the resources that the graph uses at all.
 Json busy_json(const TaskGraph& graph, const ResourceUse& use) {
@@ -38,9 +41,8 @@ Json timeline_json(const RunResults& results) {
   Json tasks = Json::array();
   for (std::size_t id = 0; id < summary.graph.tasks.size(); ++id) {
     const Task& task = summary.graph.tasks[id];
-    Json json{{"name", task_name(task)},      {"kind", to_text(task.kind)},
-              {"phase", to_text(task.phase)}, {"layer", task.layer},
-              {"micro_batch", task.micro_batch}, {"chunk", task.chunk},
+    Json json{{"name", task_name(task)},     {"kind", to_text(task.kind)},      {"phase", to_text(task.phase)},
+              {"layer", task.layer},         {"micro_batch", task.micro_batch}, {"chunk", task.chunk},
               {"queue", to_text(task.queue)}};
     if (task.second_queue) json["second_queue"] = to_text(*task.second_queue);
     if (results.prediction.timeline) json["predicted"] = span_json(results.prediction.timeline->spans[id]);
@@ -104,10 +106,8 @@ std::string trace_json(const RunResults& results) {
                            .sort_index = 2 * rank,
                            .timeline = &*results.prediction.timeline});
     }
-    processes.push_back({.name = fmt::format("rank {}", rank),
-                         .pid = rank,
-                         .sort_index = 2 * rank + 1,
-                         .timeline = &ranks[rank]});
+    processes.push_back(
+        {.name = fmt::format("rank {}", rank), .pid = rank, .sort_index = 2 * rank + 1, .timeline = &ranks[rank]});
   }
   return chrome_trace(results.summary.graph, results.plan.step.element_bytes, processes);
 }
@@ -135,24 +135,24 @@ std::string summary_text(const RunResults& results) {
   const TrainSummary& summary = results.summary;
   const TimeStatistics& time = summary.step_time;
   const StepPrediction& prediction = results.prediction;
-  std::string text = fmt::format("{} steps on {} ranks ({}), {:.0f} tokens/s; the first {} are not counted\n",
-                                 summary.records.size(), results.plan.step.layout.world_size(), results.backend,
-                                 summary.tokens_per_s, summary.num_warmup);
+  std::string text =
+      fmt::format("{} steps on {} ranks ({}), {:.0f} tokens/s; the first {} are not counted\n", summary.records.size(),
+                  results.plan.step.layout.world_size(), results.backend, summary.tokens_per_s, summary.num_warmup);
   text += fmt::format("loss {:.4f} -> {:.4f} nats (unigram entropy of the text {:.4f})\n\n", summary.first_loss,
                       summary.last_loss, results.unigram_entropy_nats);
   text += fmt::format("{:<22}{:>12}{:>12}\n", "", "measured", "predicted");
   text += fmt::format("{:<22}{:>12}{:>12}   error {:+.1f} %, median {}, p10..p90 {} .. {}, predicted {} .. {}\n",
-                      "step time", to_text(time.mean), to_text(prediction.step_time),
-                      100.0 * prediction_error(results), to_text(time.median), to_text(time.p10), to_text(time.p90),
-                      to_text(prediction.step_time_low), to_text(prediction.step_time_high));
+                      "step time", to_text(time.mean), to_text(prediction.step_time), 100.0 * prediction_error(results),
+                      to_text(time.median), to_text(time.p10), to_text(time.p90), to_text(prediction.step_time_low),
+                      to_text(prediction.step_time_high));
   for (const Resource resource : used_resources(summary.graph)) {
     const auto r = static_cast<std::size_t>(resource);
     text += fmt::format("{:<22}{:>12}{:>12}\n", fmt::format("busy {}", to_text(resource)),
                         percent(summary.measured.busy_fraction[r]),
                         prediction.use ? percent(prediction.use->busy_fraction[r]) : "-");
   }
-  text += fmt::format("{:<22}{:>12}{:>12}\n", "exposed communication",
-                      to_text(summary.measured.exposed_communication), to_text(prediction.exposed_communication));
+  text += fmt::format("{:<22}{:>12}{:>12}\n", "exposed communication", to_text(summary.measured.exposed_communication),
+                      to_text(prediction.exposed_communication));
   return text;
 }
 

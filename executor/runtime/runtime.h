@@ -123,9 +123,10 @@ struct LauncherPlace {
 [[nodiscard]] std::optional<LauncherPlace> launcher_place();
 
 struct LaunchOptions {
-  std::optional<int> num_ranks = std::nullopt;  // ConfigError when the job or the topology has another number
-  std::optional<Topology> topology =
-      std::nullopt;  // kLocal: one node where not given; kMpi: from the host names where not given
+  // ConfigError when the job or the topology has another number of ranks.
+  std::optional<int> num_ranks = std::nullopt;
+  // Where not given, kLocal is one node and kMpi goes by the host names.
+  std::optional<Topology> topology = std::nullopt;
   // A collective or host-side gather that waits longer for other ranks fails with a BackendError.
   Seconds patience{300.0};
   // Tells the user of an error that cannot leave launch() (below) and returns the job's exit code.

@@ -1,11 +1,11 @@
 #include "executor/checkpoint.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <string>
 #include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "executor/trainer.h"
 #include "models/error.h"
@@ -114,7 +114,8 @@ TEST(Checkpoint, AnotherNetworkIsRefused) {
   save_after(2, small_plan({}), temporary / "c.safetensors");
   Plan other = small_plan({.dp = 2, .ep = 2});
   other.step.network.name = "other";
-  EXPECT_THAT(error_of_resuming(other, temporary / "c.safetensors"), HasSubstr("belongs to another network than other"));
+  EXPECT_THAT(error_of_resuming(other, temporary / "c.safetensors"),
+              HasSubstr("belongs to another network than other"));
 }
 
 TEST(Checkpoint, AFinishedRunHasNothingLeftToDo) {

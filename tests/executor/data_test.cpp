@@ -1,13 +1,13 @@
 #include "executor/data.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <array>
 #include <cmath>
 #include <filesystem>
 #include <set>
 #include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "models/error.h"
 #include "tests/support/temporary_folder.h"
@@ -18,7 +18,9 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-std::string text_of(const Corpus& corpus) { return {corpus.bytes.begin(), corpus.bytes.end()}; }
+std::string text_of(const Corpus& corpus) {
+  return {corpus.bytes.begin(), corpus.bytes.end()};
+}
 
 std::string error_of(const fs::path& path) {
   try {

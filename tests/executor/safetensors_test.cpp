@@ -1,12 +1,12 @@
 #include "executor/safetensors.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "models/error.h"
 #include "tests/support/temporary_folder.h"
@@ -80,8 +80,7 @@ TEST(Safetensors, UntilFinishThereIsNoFileUnderTheFinalName) {
 TEST(Safetensors, AFolderThatDoesNotExistIsNamed) {
   const TemporaryFolder temporary;
   const fs::path path = temporary / "missing/x";
-  EXPECT_EQ(error_of([&] { write_example(path); }),
-            path.string() + ": cannot be written (No such file or directory)");
+  EXPECT_EQ(error_of([&] { write_example(path); }), path.string() + ": cannot be written (No such file or directory)");
   EXPECT_EQ(error_of([&] { SafetensorsReader{path}; }), path.string() + ": cannot be read (No such file or directory)");
 }
 

@@ -45,7 +45,11 @@ inline Plan small_plan(const ParallelDegrees& degrees, Policy policy = Policy::k
                     .degrees = {{.forward = 2, .backward = 1}, {.forward = 1, .backward = 3}},
                     .gradients = whole_unit_slices(step, policy)};
   if (policy == Policy::kSequential) schedule.degrees = {{1, 1}, {1, 1}};
-  return {.step = step, .schedule = schedule, .prediction = {}, .network_hash = {}, .cluster_hash = {},
+  return {.step = step,
+          .schedule = schedule,
+          .prediction = {},
+          .network_hash = {},
+          .cluster_hash = {},
           .cluster_name = "none"};
 }
 

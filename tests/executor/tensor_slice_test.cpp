@@ -1,9 +1,9 @@
 #include "executor/tensor_slice.h"
 
-#include <gtest/gtest.h>
-
 #include <numeric>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace sextant {
 namespace {
@@ -11,7 +11,8 @@ namespace {
 using Dims = std::vector<std::int64_t>;
 
 std::vector<int> part_of(const Dims& shape, const Dims& begin, const Dims& extent) {
-  std::vector<int> whole(static_cast<std::size_t>(std::accumulate(shape.begin(), shape.end(), 1LL, std::multiplies<>())));
+  std::vector<int> whole(
+      static_cast<std::size_t>(std::accumulate(shape.begin(), shape.end(), 1LL, std::multiplies<>())));
   std::iota(whole.begin(), whole.end(), 0);
   std::vector<int> part(
       static_cast<std::size_t>(std::accumulate(extent.begin(), extent.end(), 1LL, std::multiplies<>())));
@@ -24,9 +25,13 @@ TEST(TensorSlice, ColumnsOfAMatrix) {
   EXPECT_EQ(part_of({2, 4}, {0, 2}, {2, 2}), (std::vector{2, 3, 6, 7}));
 }
 
-TEST(TensorSlice, RowsOfAMatrix) { EXPECT_EQ(part_of({3, 2}, {1, 0}, {2, 2}), (std::vector{2, 3, 4, 5})); }
+TEST(TensorSlice, RowsOfAMatrix) {
+  EXPECT_EQ(part_of({3, 2}, {1, 0}, {2, 2}), (std::vector{2, 3, 4, 5}));
+}
 
-TEST(TensorSlice, AVector) { EXPECT_EQ(part_of({5}, {1}, {3}), (std::vector{1, 2, 3})); }
+TEST(TensorSlice, AVector) {
+  EXPECT_EQ(part_of({5}, {1}, {3}), (std::vector{1, 2, 3}));
+}
 
 TEST(TensorSlice, AMiddleBlockOfThreeDims) {
   // element (i, j, k) of 2 x 3 x 2 is 6 i + 2 j + k; i = 1, j = 1..2, k = 0..1

@@ -1,13 +1,13 @@
 #include "executor/trainer.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <limits>
 #include <mutex>
 #include <string>
 #include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "models/error.h"
 #include "tests/executor/small_job.h"
@@ -79,16 +79,22 @@ TEST(TimeStatistics, InterpolateBetweenTwo) {
   EXPECT_DOUBLE_EQ(statistics.median.value(), 1.5);
 }
 
-TEST(CheckRankCount, SaysWhatThePlanNeeds) {
+TEST(CheckPlan, SaysHowManyRanksThePlanNeeds) {
   const Plan plan = small_plan({.dp = 2, .tp = 2, .ep = 2, .esp = 2});
-  EXPECT_NO_THROW(check_rank_count(plan, 4));
+  EXPECT_NO_THROW(check_plan(plan, 4));
   try {
-    check_rank_count(plan, 2);
+    check_plan(plan, 2);
     FAIL() << "no error";
   } catch (const ConfigError& error) {
     EXPECT_EQ(std::string(error.what()),
               "plan needs 4 ranks (" + to_text(plan.step.layout.degrees()) + "), this job has 2");
   }
+}
+
+TEST(CheckPlan, AcceptsSinglePrecisionAlone) {
+  Plan plan = small_plan({});
+  plan.step.element_bytes = 2;
+  EXPECT_THROW(check_plan(plan, 1), ConfigError);
 }
 
 TEST(Train, LearnsAPeriodicTextBelowItsUnigramEntropy) {

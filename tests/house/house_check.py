@@ -88,7 +88,7 @@ def include_order(root):
 
 
 def read_exceptions(root):
-    """source -> (line number, test file or reason), from lines `source: text`."""
+    """file -> (line number, test file or reason), from lines `file: text`."""
     exceptions = {}
     if (root / EXCEPTIONS).is_file():
         for number, line in lines_of(root, EXCEPTIONS):
@@ -102,38 +102,44 @@ def test_of(source):
     return pathlib.Path("tests") / source.parent / f"{source.stem}_test.cpp"
 
 
+def stale_exceptions(root, exceptions):
+    for name, (number, text) in exceptions.items():
+        where = f"{EXCEPTIONS}:{number}:"
+        if not (root / name).is_file():
+            yield f"{where} {name} does not exist"
+        elif not name.startswith("tests/") and (root / test_of(pathlib.Path(name))).is_file():
+            yield f"{where} {name} has a test of its own by now"
+        elif not text or (text.startswith("tests/") and not (root / text.split()[0]).exists()):
+            yield f"{where} name an existing test, or say why there is none"
+
+
 def mirror(root):
     """models/units.cpp has tests/models/units_test.cpp, and the other way round."""
     exceptions = read_exceptions(root)
-    sources = [path for path in source_files(root, FOLDERS) if path.suffix in {".cpp", ".cu"}]
-    for path in sources:
-        if not (root / test_of(path)).is_file() and str(path) not in exceptions:
+    yield from stale_exceptions(root, exceptions)
+    for path in source_files(root, FOLDERS):
+        if path.suffix in {".cpp", ".cu"} and not (root / test_of(path)).is_file() and str(path) not in exceptions:
             yield f"{path}:1: has no test; expected {test_of(path)} (or a line in {EXCEPTIONS})"
-    for source, (number, text) in exceptions.items():
-        if pathlib.Path(source) not in sources:
-            yield f"{EXCEPTIONS}:{number}: {source} does not exist"
-        elif (root / test_of(pathlib.Path(source))).is_file():
-            yield f"{EXCEPTIONS}:{number}: {source} has a test of its own by now"
-        elif not text or (text.startswith("tests/") and not (root / text.split()[0]).exists()):
-            yield f"{EXCEPTIONS}:{number}: name an existing test, or say why there is none"
     for path in source_files(root, [f"tests/{folder}" for folder in FOLDERS]):
         source = tested_part(path).with_name(path.name.replace("_test.cpp", ""))
         tested = any((root / source).with_suffix(suffix).is_file() for suffix in SOURCE_SUFFIXES)
-        if path.name.endswith("_test.cpp") and not tested:
-            yield f"{path}:1: tests nothing; there is no {source}.cpp or {source}.h"
+        if path.name.endswith("_test.cpp") and not tested and str(path) not in exceptions:
+            yield f"{path}:1: mirrors nothing; there is no {source}.cpp or {source}.h (or a line in {EXCEPTIONS})"
+
+
+def listed_sources(root):
+    """What the CMakeLists.txt of all folders name, as paths from the root."""
+    for folder in FOLDERS + ["tests"]:
+        for lists in (root / folder).rglob("CMakeLists.txt"):
+            for name in re.findall(r"[\w./-]+\.(?:cpp|cu)\b", lists.read_text(encoding="utf-8")):
+                yield (lists.parent / name).resolve()
 
 
 def listed(root):
-    """Every source file is named in a CMakeLists.txt of its folder or of one above: none is left unbuilt."""
+    """Every source file is named in a CMakeLists.txt: none is left unbuilt."""
+    known = set(listed_sources(root))
     for path in source_files(root, FOLDERS + ["tests"]):
-        if path.suffix not in {".cpp", ".cu"}:
-            continue
-        for folder in path.parents:
-            lists = root / folder / "CMakeLists.txt"
-            name = str(path.relative_to(folder))
-            if lists.is_file() and re.search(rf"(?<![\w/.]){re.escape(name)}(?![\w.])", lists.read_text(encoding="utf-8")):
-                break
-        else:
+        if path.suffix in {".cpp", ".cu"} and (root / path).resolve() not in known:
             yield f"{path}:1: no CMakeLists.txt lists it, so it is never built"
 
 

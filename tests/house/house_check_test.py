@@ -95,6 +95,11 @@ class Mirror(PlantedTree):
         self.plant("tests/models/units_test.cpp")
         self.assert_one(house_check.mirror, "tests/models/units_test.cpp:1:")
 
+    def test_a_test_of_a_contract_may_say_so(self):
+        self.plant("tests/executor/collectives_test.cpp")
+        self.plant(house_check.EXCEPTIONS, "tests/executor/collectives_test.cpp: what every communicator promises\n")
+        self.assertEqual(self.violations(house_check.mirror), [])
+
     def test_an_exception_names_a_test_that_exists(self):
         self.plant("tools/main.cpp")
         self.plant(house_check.EXCEPTIONS, "# reasons\ntools/main.cpp: tests/golden/help.txt\n")
@@ -112,7 +117,9 @@ class Mirror(PlantedTree):
 class Listed(PlantedTree):
     def test_a_stray_source_is_named(self):
         self.plant("executor/CMakeLists.txt", "runtime/groups.cpp my_trainer.cpp")
+        self.plant("executor/layers/CMakeLists.txt", "../graph.cpp)")
         self.plant("executor/runtime/groups.cpp")
+        self.plant("executor/graph.cpp")
         self.plant("executor/my_trainer.cpp")
         self.assertEqual(self.violations(house_check.listed), [])
         self.plant("executor/trainer.cpp")

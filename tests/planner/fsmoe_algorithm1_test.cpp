@@ -10,6 +10,7 @@
 #include "models/error.h"
 #include "planner/pipeline_degree.h"
 #include "tests/planner/golden_layer.h"
+#include "tests/planner/small_step.h"
 
 namespace sextant {
 namespace {
@@ -240,6 +241,18 @@ TEST(CompareDegrees, OneAdmissibleDegreeLeavesNoChoice) {
   EXPECT_EQ(c.slsqp_rounded, 1);
   EXPECT_EQ(c.exact_degree, 1);
   EXPECT_EQ(c.gap, 0.0);
+}
+
+TEST(CompareDegrees, OfAStepNeedThreeQueues) {
+  // 10 s a dispatch of any size, 1 s for everything else: one chunk is best, in the three queues of fsmoe.
+  const FakeCostModel costs(
+      [](const KernelWork&) { return Seconds(1.0); },
+      [](const CollectiveWork& work) { return Seconds(work.op == Collective::kAllToAll ? 10.0 : 1.0); });
+  const auto fsmoe = compare_degrees(small_step(1), costs, Policy::kFsmoe, Pass::kForward, kMaxDegree);
+  ASSERT_TRUE(fsmoe.has_value());
+  EXPECT_EQ(fsmoe->exact_degree, 1);
+  EXPECT_EQ(fsmoe->exact_time, Seconds(23.0));
+  EXPECT_FALSE(compare_degrees(small_step(1), costs, Policy::kTutel, Pass::kForward, kMaxDegree).has_value());
 }
 
 TEST(CompareDegrees, SaysBothInOneLine) {

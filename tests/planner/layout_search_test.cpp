@@ -1,5 +1,7 @@
 #include "planner/layout_search.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "models/error.h"
@@ -64,6 +66,27 @@ TEST(SearchPlans, BestOfAllIsBestOfEachPolicy) {
     best = std::min(best, result.plans.front().prediction.step_time);
   }
   EXPECT_EQ(all.plans.front().prediction.step_time.value(), best.value());
+}
+
+TEST(SearchPlans, LayoutsWithUnmeasuredCollectivesAreRejectedWithTheReason) {
+  // Without all-to-all inside a node only expert parallelism across nodes can be priced.
+  Cluster cluster = two_by_two();
+  std::erase_if(cluster.collectives, [](const CollectiveSeries& series) {
+    return series.op == Collective::kAllToAll && !series.group.uses_inter();
+  });
+  SearchRequest several = request();
+  several.top = 1000;
+  const PlanResult result = search_plans(several, cluster);
+  ASSERT_EQ(result.status, PlanStatus::kFound);
+  for (const Plan& plan : result.plans) {
+    const GroupShape ep = plan.step.layout.group_shape(GroupKind::kEp);
+    EXPECT_TRUE(ep.num_ranks() == 1 || ep.uses_inter());
+  }
+  const bool reason_given =
+      std::any_of(result.summary.rejected.begin(), result.summary.rejected.end(), [](const Rejection& rejection) {
+        return rejection.reason.find("no measurement of all_to_all within") != std::string::npos;
+      });
+  EXPECT_TRUE(reason_given);
 }
 
 TEST(SearchPlans, SameRequestGivesSamePlan) {

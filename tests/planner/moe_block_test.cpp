@@ -7,6 +7,7 @@
 #include "models/error.h"
 #include "tests/planner/block_graph.h"
 #include "tests/planner/golden_layer.h"
+#include "tests/planner/small_step.h"
 
 namespace sextant {
 namespace {
@@ -24,6 +25,18 @@ Seconds from_ms(double value) {
 Seconds paper_time(const ChunkTimes& t, double r, Seconds gradient) {
   return std::max({2.0 * r * t.all_to_all + gradient, 2.0 * t.all_to_all + t.gather + t.scatter + r * t.expert,
                    2.0 * r * t.all_to_all + t.gather + t.scatter, 2.0 * t.all_to_all + r * (t.gather + t.scatter)});
+}
+
+TEST(ChunkTimesOfAStep, AreTheMeanOfUnevenParts) {
+  // 240 rows in 7 parts: 5 of 34 and 2 of 35. At a second a row of each expert and rank (2 x 2 here) the
+  // mean is 4 * 240 / 7 s; every dispatch is 10 s whatever its size.
+  const FakeCostModel costs(
+      [](const KernelWork& work) { return Seconds(static_cast<double>(work.shape.rows)); },
+      [](const CollectiveWork& work) { return Seconds(work.op == Collective::kAllToAll ? 10.0 : 1.0); });
+  const ChunkTimes uneven = chunk_times(small_step(1), costs, Pass::kForward, 7);
+  EXPECT_DOUBLE_EQ(uneven.expert.value(), 4.0 * 240.0 / 7.0);
+  EXPECT_DOUBLE_EQ(uneven.all_to_all.value(), 10.0);
+  EXPECT_EQ(chunk_times(small_step(1), costs, Pass::kForward, 6).expert, Seconds(4.0 * 40.0));
 }
 
 TEST(ClosedFormTime, GivesTheGoldenTable) {

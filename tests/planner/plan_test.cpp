@@ -1,9 +1,9 @@
 #include "planner/plan.h"
 
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <string>
+
+#include <gtest/gtest.h>
 
 #include "models/error.h"
 #include "models/yaml_io.h"
@@ -31,9 +31,14 @@ StepShape step() {
 Plan plan() {
   Plan plan{step(), {}, {}, "0123456789abcdef", "fedcba9876543210", "here"};
   plan.schedule = {Policy::kFsmoe, {{1, 2}, {3, 4}, {2, 2}}, whole_unit_slices(plan.step, Policy::kFsmoe)};
-  plan.prediction = {.step_time = Seconds(0.0123), .step_time_low = Seconds(0.011), .step_time_high = Seconds(0.014),
-                     .lower_bound = Seconds(0.009), .exposed_communication = Seconds(0.001),
-                     .peak_memory = Bytes(123456789.0), .tokens_per_s_per_device = 5555.5, .mfu = 0.37,
+  plan.prediction = {.step_time = Seconds(0.0123),
+                     .step_time_low = Seconds(0.011),
+                     .step_time_high = Seconds(0.014),
+                     .lower_bound = Seconds(0.009),
+                     .exposed_communication = Seconds(0.001),
+                     .peak_memory = Bytes(123456789.0),
+                     .tokens_per_s_per_device = 5555.5,
+                     .mfu = 0.37,
                      .worst_source = CostSource::kInterpolated};
   return plan;
 }
@@ -76,17 +81,25 @@ TEST_F(PlanFile, RoundTripIsExact) {
   EXPECT_EQ(read.prediction.worst_source, CostSource::kInterpolated);
 }
 
-TEST_F(PlanFile, MisspeltKeyIsRefused) { expect_refused("micro_batch:", "mirco_batch:", "mirco_batch"); }
+TEST_F(PlanFile, MisspeltKeyIsRefused) {
+  expect_refused("micro_batch:", "mirco_batch:", "mirco_batch");
+}
 
-TEST_F(PlanFile, UnknownPolicyListsTheKnownOnes) { expect_refused("policy: fsmoe", "policy: fsmo", "tutel_improved"); }
+TEST_F(PlanFile, UnknownPolicyListsTheKnownOnes) {
+  expect_refused("policy: fsmoe", "policy: fsmo", "tutel_improved");
+}
 
-TEST_F(PlanFile, LayoutThatDoesNotMultiplyUpIsRefused) { expect_refused("dp: 2", "dp: 3", "3"); }
+TEST_F(PlanFile, LayoutThatDoesNotMultiplyUpIsRefused) {
+  expect_refused("dp: 2", "dp: 3", "3");
+}
 
 TEST_F(PlanFile, MissingUnitIsRefused) {
   expect_refused("exposed_communication: 1 ms", "exposed_communication: 1", "1");
 }
 
-TEST_F(PlanFile, SlicesThatLeaveAHoleAreRefused) { expect_refused("begin: 0", "begin: 1", "schedule"); }
+TEST_F(PlanFile, SlicesThatLeaveAHoleAreRefused) {
+  expect_refused("begin: 0", "begin: 1", "schedule");
+}
 
 TEST_F(PlanFile, WrongNumberOfDegreesIsRefused) {
   expect_refused("    - {forward: 2, backward: 2}\n", "", "2 entries for 3 layers");

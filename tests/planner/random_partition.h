@@ -16,6 +16,7 @@ struct RandomPartitionShape {
   int most_elements = 3;  // of a unit
   bool alike = false;     // all blocks with the same options
   bool aligned = false;   // every time is a multiple of an element's: whole elements fill any room
+  double element_s = 0.125;  // about: an element's transfer time
   int num_micro_batches = 1;
 };
 
@@ -41,12 +42,11 @@ class RandomPartition {
   }
 
  private:
-  static constexpr double kElement = 0.125;
   static LinkSet inter() { return 1U << static_cast<unsigned>(Resource::kInter); }
   static LinkSet intra() { return 1U << static_cast<unsigned>(Resource::kIntra); }
   double uniform(double low, double high) {
     const double value = std::uniform_real_distribution<double>(low, high)(random_);
-    return shape_.aligned ? std::round(value / kElement) * kElement : value;
+    return shape_.aligned ? std::round(value / shape_.element_s) * shape_.element_s : value;
   }
 
   std::vector<BlockOption> block() {
@@ -84,7 +84,7 @@ class RandomPartition {
   }
 
   ReductionGroup group() {
-    const double element_s = shape_.aligned ? kElement : uniform(0.05, 0.5);
+    const double element_s = shape_.aligned ? shape_.element_s : uniform(0.4, 4.0) * shape_.element_s;
     ReductionGroup group{true, inter(), ReductionCost::affine(Seconds(uniform(0.0, 0.3)), Seconds(element_s)), {}};
     std::int64_t ready = elements();
     for (int p = 0; p < shape_.positions; ++p) {

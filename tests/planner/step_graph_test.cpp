@@ -252,6 +252,29 @@ TEST(StepGraphTime, IsForwardPlusBackwardBlockOn10000RandomInstances) {
   }
 }
 
+TEST(StepGraphTime, UnevenPartsTakeWhatTheirMeanSaysToOnePercent) {
+  // 240 rows in 7 and 11 parts; every task costs a start-up of 3 s and 1 s (experts 2 s) a row of its part.
+  const StepShape step = small_step(1, {.dp = 4, .ep = 2, .esp = 2});
+  const std::int64_t rows_of_block = step.capacity();
+  const FakeCostModel costs(
+      [](const KernelWork& work) {
+        if (work.op != Operator::kExpert) return Seconds(0.0);
+        return Seconds(3.0 + 2.0 * static_cast<double>(work.shape.rows) / 4.0);
+      },
+      [&](const CollectiveWork& work) {
+        if (work.op == Collective::kAllReduce) return Seconds(0.0);
+        const double whole = work.op == Collective::kAllToAll ? dispatch_work(step, rows_of_block).buffer.value()
+                                                              : expert_gather_work(step, rows_of_block).buffer.value();
+        return Seconds(3.0 + work.buffer.value() / whole * static_cast<double>(rows_of_block));
+      });
+  const auto block = [&](Pass pass, int degree) {
+    return closed_form_time(chunk_times(step, costs, pass, degree), degree, Seconds(0.0), BlockQueues::kThree);
+  };
+  const double expected = (block(Pass::kForward, 7) + block(Pass::kBackward, 11)).value();
+  const Timeline timeline = simulate(build_step_graph(step, whole_units(step, Policy::kFsmoe, {7, 11})), costs);
+  EXPECT_NEAR(timeline.makespan().value(), expected, 0.01 * expected);
+}
+
 TEST(StepGraphTime, ASliceInTheBlockCostsWhatTheClosedFormSaysOn2000RandomInstances) {
   constexpr std::uint64_t kSeed = 62;
   std::cout << "seed " << kSeed << "\n";

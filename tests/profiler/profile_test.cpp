@@ -17,7 +17,7 @@ TEST(Profile, IsEnoughToPlanItsNetwork) {
   launch(Backend::kLocal, {.num_ranks = 2}, [](World& world) {
     ProfileProgress last;
     const ProfileOptions options{.name = "two ranks", .networks = {tiny_network()}, .sequence = 8,
-                                 .micro_batches = {1, 2}, .quick = true,
+                                 .micro_batches = {1, 2, 4}, .quick = true,
                                  .progress = [&](const ProfileProgress& progress) {
                                    EXPECT_GE(progress.done, last.done);
                                    last = progress;

@@ -1,13 +1,13 @@
 // A folder of its own for a test, removed afterwards.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace sextant {
 

@@ -1,7 +1,6 @@
 #include "tools/chrome_trace.h"
 
 #include <gtest/gtest.h>
-
 #include <nlohmann/json.hpp>
 
 namespace sextant {
@@ -12,15 +11,15 @@ using nlohmann::json;
 // One expert on the compute queue, then one all-to-all that holds both link queues.
 TaskGraph two_tasks() {
   TaskGraph graph;
-  graph.tasks.push_back({.kind = TaskKind::kExpert,
-                         .phase = Phase::kForward,
-                         .layer = 3,
-                         .chunk = 1,
-                         .num_chunks = 4,
-                         .work = KernelWork{.op = Operator::kExpert,
-                                            .shape = {.rows = 2, .model_dim = 4, .hidden_dim = 8, .experts = 1}},
-                         .uses = {Resource::kCompute},
-                         .queue = Resource::kCompute});
+  graph.tasks.push_back(
+      {.kind = TaskKind::kExpert,
+       .phase = Phase::kForward,
+       .layer = 3,
+       .chunk = 1,
+       .num_chunks = 4,
+       .work = KernelWork{.op = Operator::kExpert, .shape = {.rows = 2, .model_dim = 4, .hidden_dim = 8, .experts = 1}},
+       .uses = {Resource::kCompute},
+       .queue = Resource::kCompute});
   graph.tasks.push_back({.kind = TaskKind::kCombine,
                          .phase = Phase::kForward,
                          .layer = 3,
@@ -42,8 +41,8 @@ TaskGraph two_tasks() {
 
 json trace_events() {
   const TaskGraph graph = two_tasks();
-  const Timeline timeline{.spans = {{.start = Seconds(0.001), .end = Seconds(0.0035)},
-                                    {.start = Seconds(0.004), .end = Seconds(0.005)}}};
+  const Timeline timeline{
+      .spans = {{.start = Seconds(0.001), .end = Seconds(0.0035)}, {.start = Seconds(0.004), .end = Seconds(0.005)}}};
   const TraceProcess process{.name = "rank 5", .pid = 5, .sort_index = 11, .timeline = &timeline};
   return json::parse(chrome_trace(graph, 4, {&process, 1})).at("traceEvents");
 }

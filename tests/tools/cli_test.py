@@ -170,6 +170,13 @@ class WithoutTraining(CommandLine):
         self.assertIn("warning", result.stderr)
         self.assertIn("changed.yaml", result.stderr)
 
+    def test_a_network_changed_in_the_plan_is_warned_of(self):
+        plan = self.make_plan()
+        plan.write_text(plan.read_text().replace("rope_theta: 10000", "rope_theta: 20000"))
+        result = sextant("simulate", "--plan", plan, "--cluster", self.folder / "cluster.yaml")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("plan.yaml was changed after planning", result.stderr)
+
     def test_a_misspelt_key_is_told_with_its_place(self):
         self.write("network.yaml", NETWORK.replace("heads: 4", "haeds: 4", 1))
         self.assert_fails(self.plan(), 2, "network.yaml:", "haeds")
@@ -195,9 +202,43 @@ class WithoutTraining(CommandLine):
         self.assertEqual(result.returncode, 3)
         self.assertEqual(json.loads(result.stdout)["status"], "infeasible")
 
+    def test_an_unwritable_profile_is_told_before_measuring(self):
+        result = sextant("profile", "--out", self.folder / "missing/cluster.yaml")
+        self.assert_fails(result, 2, "missing/cluster.yaml", "No such file or directory")
+        self.assert_fails(sextant("profile", "--out", self.folder / "c.yaml", "--network", self.folder / "none.yaml"),
+                          2, "none.yaml")
+
+    def test_what_is_no_plan_and_no_run_is_not_reported(self):
+        out = self.folder / "report.html"
+        self.assert_fails(sextant("report", self.folder / "none", "--out", out), 2, self.folder / "none")
+        self.assert_fails(sextant("report", self.folder / "network.yaml", "--out", out), 2, "network.yaml")
+        self.assertFalse(out.exists())
+
     def test_an_unwritable_plan_is_told(self):
         self.assert_fails(self.plan("--out", self.folder / "missing/plan.yaml"), 2, "missing/plan.yaml",
                           "No such file or directory")
+
+
+class WholeLoop(CommandLine):
+    def test_profile_plan_train_report(self):
+        def succeed(result):
+            self.assertEqual(result.returncode, 0, result.stderr)
+            return result
+
+        cluster_file = self.folder / "measured.yaml"
+        arguments = ["--network", self.folder / "network.yaml", "--sequence", 16, "--micro-batch", "1,2", "--quick",
+                     "--json", "--out", cluster_file]
+        if MPIRUN:
+            profile = succeed(sextant("profile", *arguments, ranks=2))
+        else:
+            profile = succeed(sextant("profile", *arguments, "--ranks", 2))
+        self.assertEqual(json.loads(profile.stdout)["devices_per_node"], 2)
+        succeed(sextant("plan", "--network", self.folder / "network.yaml", "--cluster", cluster_file,
+                        "--global-batch", 4, "--sequence", 16, "--out", self.folder / "plan.yaml"))
+        trained = succeed(self.train(cluster=cluster_file))
+        self.assertNotIn("warning", trained.stderr)
+        succeed(sextant("report", self.folder / "run", self.folder / "plan.yaml", "--out", self.folder / "r.html"))
+        self.assertIn("</html>", (self.folder / "r.html").read_text(encoding="utf-8"))
 
 
 class Training(CommandLine):
@@ -225,6 +266,13 @@ class Training(CommandLine):
         processes = [event["args"]["name"] for event in json.loads((run / "trace.json").read_text())["traceEvents"]
                      if event["name"] == "process_name"]
         self.assertEqual(sorted(processes), ["rank 0", "rank 0 predicted", "rank 1", "rank 1 predicted"])
+
+    def test_a_cluster_of_another_back_end_is_warned_of(self):
+        other = "local" if MPIRUN else "mpi"
+        text = cluster().replace("backend: local", f"backend: {other}")
+        result = self.train(cluster=self.write("other.yaml", text))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(f"was measured with back end {other}", result.stderr)
 
     def test_json_prints_the_summary_alone(self):
         result = self.train("--json")
@@ -286,5 +334,5 @@ class Training(CommandLine):
 if __name__ == "__main__":
     SEXTANT = sys.argv[1]
     MPIRUN = sys.argv[2] if len(sys.argv) > 2 else ""
-    suite = "Training" if MPIRUN else None
-    unittest.main(argv=sys.argv[:1], defaultTest=suite, verbosity=2)
+    suites = ["Training", "WholeLoop"] if MPIRUN else None
+    unittest.main(argv=sys.argv[:1], defaultTest=suites, verbosity=2)

@@ -1,10 +1,10 @@
 #include "tools/console.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace sextant {
 namespace {
@@ -26,7 +26,9 @@ class SpeakingRank : public ::testing::Test {
   }
 };
 
-TEST_F(SpeakingRank, IsEveryProcessThatWasNotLaunchedAsARank) { EXPECT_TRUE(is_speaking_rank()); }
+TEST_F(SpeakingRank, IsEveryProcessThatWasNotLaunchedAsARank) {
+  EXPECT_TRUE(is_speaking_rank());
+}
 
 TEST_F(SpeakingRank, IsRankZeroOfAJobAndNoOther) {
   launch_as("0");

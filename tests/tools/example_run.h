@@ -35,7 +35,11 @@ inline Plan example_plan() {
   Schedule schedule{.policy = Policy::kTutelImproved,
                     .degrees = {{.forward = 2, .backward = 1}},
                     .gradients = whole_unit_slices(step, Policy::kTutelImproved)};
-  Plan plan{.step = step, .schedule = schedule, .prediction = {}, .network_hash = "n", .cluster_hash = "c",
+  Plan plan{.step = step,
+            .schedule = schedule,
+            .prediction = {},
+            .network_hash = "n",
+            .cluster_hash = "c",
             .cluster_name = "example"};
   plan.prediction.step_time = Seconds(0.5);
   plan.prediction.step_time_low = Seconds(0.4);
@@ -65,8 +69,8 @@ inline TrainSummary example_summary(const Plan& plan, const StepPrediction& pred
   record.tokens_per_s = 1000.0;
   summary.records = {record};
   summary.num_warmup = 3;
-  summary.step_time = {.mean = record.step_time, .median = record.step_time, .p10 = record.step_time,
-                       .p90 = record.step_time};
+  summary.step_time = {
+      .mean = record.step_time, .median = record.step_time, .p10 = record.step_time, .p90 = record.step_time};
   summary.tokens_per_s = 1000.0;
   summary.first_loss = 5.5;
   summary.last_loss = 2.5;

@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <nlohmann/json.hpp>
 
 #include "tests/tools/example_run.h"
@@ -31,8 +30,7 @@ PlanResult infeasible() {
 TEST(PlanResultJson, HasWhatTheCommandLinePromises) {
   const json parsed = json::parse(plan_result_json(found()));
   EXPECT_EQ(parsed.at("status"), "found");
-  EXPECT_EQ(parsed.at("layout"),
-            json::parse(R"({"pp": 1, "dp": 2, "cp": 1, "tp": 1, "edp": 1, "ep": 2, "esp": 1})"));
+  EXPECT_EQ(parsed.at("layout"), json::parse(R"({"pp": 1, "dp": 2, "cp": 1, "tp": 1, "edp": 1, "ep": 2, "esp": 1})"));
   EXPECT_EQ(parsed.at("micro_batch"), 1);
   EXPECT_EQ(parsed.at("schedule"), "tutel_improved");
   EXPECT_EQ(parsed.at("r_fwd"), 2);

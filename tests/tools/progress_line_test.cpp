@@ -1,11 +1,11 @@
 #include "tools/progress_line.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace sextant {
 namespace {
@@ -34,7 +34,9 @@ TEST(ProgressLine, OnATerminalRewritesOneLine) {
   EXPECT_EQ(shown(true, 2, 2), "\ritem 1\033[K\ritem 2\033[K\n");
 }
 
-TEST(ProgressLine, ALineThatIsOpenIsEnded) { EXPECT_EQ(shown(true, 1, 3), "\ritem 1\033[K\n"); }
+TEST(ProgressLine, ALineThatIsOpenIsEnded) {
+  EXPECT_EQ(shown(true, 1, 3), "\ritem 1\033[K\n");
+}
 
 }  // namespace
 }  // namespace sextant

@@ -1,10 +1,10 @@
 #include "tools/run_folder.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "models/error.h"
 #include "tests/support/temporary_folder.h"

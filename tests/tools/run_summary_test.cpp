@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <nlohmann/json.hpp>
 
 #include "tests/tools/example_run.h"
@@ -85,8 +84,8 @@ TEST_F(RunSummary, BusySharesNameTheLinkEvenWhereItsTasksShareAQueue) {
 
 TEST_F(RunSummary, WithoutAClusterThePlansOwnPredictionIsUsed) {
   const StepPrediction of_plan = predict_step(plan_, nullptr);
-  RunResults without{.plan = plan_, .prediction = of_plan, .summary = summary_, .backend = "local", .date = "",
-                     .data = ""};
+  RunResults without{
+      .plan = plan_, .prediction = of_plan, .summary = summary_, .backend = "local", .date = "", .data = ""};
   const json parsed = json::parse(summary_json(without));
   EXPECT_EQ(parsed.at("predicted_step_time_s"), 0.5);
   EXPECT_EQ(parsed.at("predicted_step_time_interval_s"), json({0.4, 0.75}));
@@ -117,9 +116,9 @@ TEST_F(RunSummary, TheTextShowsMeasuredBesidePredicted) {
 TEST_F(RunSummary, ProgressNamesStepLossRateAndBothTimes) {
   StepRecord record = summary_.records.front();
   record.step_time = Seconds(0.05);
-  EXPECT_EQ(progress_text(record, 200, Seconds(0.04)),
-            "step 10/200  loss 2.5000  1000 tokens/s  step time " + to_text(Seconds(0.05)) + " (predicted " +
-                to_text(Seconds(0.04)) + ")");
+  EXPECT_EQ(progress_text(record, 200, Seconds(0.04)), "step 10/200  loss 2.5000  1000 tokens/s  step time " +
+                                                           to_text(Seconds(0.05)) + " (predicted " +
+                                                           to_text(Seconds(0.04)) + ")");
 }
 
 }  // namespace

@@ -13,7 +13,9 @@ TEST(UsedResources, AreThoseThatTasksOccupyWhateverTheirQueue) {
   EXPECT_EQ(used_resources(graph), (std::vector{Resource::kCompute, Resource::kInter}));
 }
 
-TEST(UsedResources, OfAnEmptyGraphAreNone) { EXPECT_TRUE(used_resources(TaskGraph{}).empty()); }
+TEST(UsedResources, OfAnEmptyGraphAreNone) {
+  EXPECT_TRUE(used_resources(TaskGraph{}).empty());
+}
 
 }  // namespace
 }  // namespace sextant

@@ -91,8 +91,18 @@ const whiskers = {
   },
 };
 
-const timeTicks = {callback: (value) => seconds(value), maxTicksLimit: 7};
+const short = (text) => text.replace(/\.0+(?=\D)/, "");  // "50 ms" on an axis, not "50.0 ms"
+const timeTicks = {callback: (value) => short(seconds(value)), maxTicksLimit: 7};
+const lineLegend = {position: "bottom", labels: {usePointStyle: true, pointStyle: "line", pointStyleWidth: 18}};
 const tooltipLabel = (format) => ({callbacks: {label: (c) => ` ${c.dataset.label}: ${format(c)}`}});
+
+// Datasets that only accompany another have no legend of their own.
+const withoutTwins = (label, chart) => !chart.datasets[label.datasetIndex].twin;
+
+function niceAbove(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return Math.ceil(value / power * 5 - 1e-9) / 5 * power;
+}
 
 // ---- plans ----
 
@@ -141,7 +151,7 @@ function memoryChart() {
     type: "bar", data: {labels: data.items.map((item) => item.name), datasets},
     options: {
       indexAxis: "y",
-      scales: {x: {stacked: true, ticks: {callback: (value) => bytes(value), maxTicksLimit: 6}, afterBuildTicks: binaryTicks},
+      scales: {x: {stacked: true, ticks: {callback: (value) => short(bytes(value)), maxTicksLimit: 6}, afterBuildTicks: binaryTicks},
                y: {stacked: true, grid: {display: false}}},
       plugins: {legend: {position: "bottom"}, tooltip: tooltipLabel((c) => bytes(c.raw))},
     },
@@ -194,7 +204,7 @@ function lossChart() {
       interaction: {mode: "nearest", axis: "x", intersect: false},
       scales: {x: {type: "linear", max: right, title: {display: true, text: lossAxis === "step" ? "step" : "time of the steps"},
                    ticks: lossAxis === "step" ? {precision: 0} : timeTicks}, y: {title: {display: false}}},
-      plugins: {legend: {position: "bottom"},
+      plugins: {legend: lineLegend,
                 tooltip: {callbacks: {title: (c) => c.length ? format(c[0].parsed.x) : "",
                                       label: (c) => ` ${c.dataset.label}: ${c.parsed.y.toFixed(4)}`}}},
     },
@@ -213,14 +223,14 @@ function paceChart() {
   }
   // The first steps of a run may be far slower than the rest; they must not flatten everything else.
   const usual = runs.map((item) => item.run.step_time_s.p90);
-  const top = 1.35 * Math.max(...usual, ...runs.map(predictedTime));
+  const top = niceAbove(1.3 * Math.max(...usual, ...runs.map(predictedTime)));
   return {
     type: "line", data: {datasets},
     options: {
       interaction: {mode: "nearest", axis: "x", intersect: false},
       scales: {x: {type: "linear", title: {display: true, text: "step"}, ticks: {precision: 0}},
                y: {beginAtZero: true, max: top, ticks: timeTicks}},
-      plugins: {legend: {position: "bottom", labels: {filter: (label, chart) => !chart.datasets[label.datasetIndex].twin}},
+      plugins: {legend: {...lineLegend, labels: {...lineLegend.labels, filter: withoutTwins}},
                 tooltip: {callbacks: {title: (c) => c.length ? `step ${c[0].parsed.x}` : "",
                                       label: (c) => ` ${c.dataset.label}: ${seconds(c.parsed.y)}`}}},
     },
@@ -250,13 +260,17 @@ const powerTicks = (base) => (axis) => {
   const first = Math.ceil(log(axis.min) - 1e-9);
   const last = Math.floor(log(axis.max) + 1e-9);
   const stride = Math.max(1, Math.ceil((last - first + 1) / 7));
+  const between = base === 10 && last - first < 2 ? [1, 2, 5] : [1];
   axis.ticks = [];
-  for (let power = first; power <= last; power += stride) axis.ticks.push({value: base ** power});
+  for (let power = between.length > 1 ? first - 1 : first; power <= last; power += stride) {
+    for (const factor of between) axis.ticks.push({value: factor * base ** power});
+  }
+  axis.ticks = axis.ticks.filter(({value}) => value >= axis.min * 0.999 && value <= axis.max * 1.001);
 };
 
 const logAxis = (base, format, title) => ({type: "logarithmic", afterBuildTicks: powerTicks(base),
                                            title: {display: Boolean(title), text: title},
-                                           ticks: {callback: (value) => format(value)}});
+                                           ticks: {callback: (value) => short(format(value))}});
 
 // A scatter of medians with whiskers, and the curve of its series.
 function fitDatasets(label, colour, points, curve, hollow = false) {
@@ -271,12 +285,14 @@ function fitDatasets(label, colour, points, curve, hollow = false) {
 }
 
 function fitChart(datasets, xAxis) {
+  const times = datasets.flatMap((set) => set.data.flatMap((p) => p.point ? [p.point.low, p.point.high] : [p.y]));
+  const [low, high] = [Math.min(...times) / 1.25, Math.max(...times) * 1.25];
   return {
     type: "scatter", data: {datasets}, plugins: [whiskers],
     options: {
-      scales: {x: xAxis, y: logAxis(10, seconds)},
+      scales: {x: xAxis, y: {...logAxis(10, seconds), min: low, max: high}},
       plugins: {
-        legend: {position: "bottom", labels: {filter: (label, chart) => !chart.datasets[label.datasetIndex].twin}},
+        legend: {position: "bottom", labels: {usePointStyle: true, filter: withoutTwins}},
         tooltip: {callbacks: {label: (c) => {
           const p = c.raw.point;
           return p ? [` ${c.dataset.label}`, ` ${p.size}: ${seconds(p.median)} (${seconds(p.low)} – ${seconds(p.high)}), ${p.repeats} repeats`] : "";

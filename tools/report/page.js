@@ -24,6 +24,7 @@ const bytes = (value) => scaled(value, [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 *
 const percent = (value, digits = 1) => Number.isFinite(value) ? `${(100 * value).toFixed(digits)} %` : "–";
 const signedPercent = (value) => Number.isFinite(value) ? `${value < 0 ? "−" : "+"}${Math.abs(100 * value).toFixed(1)} %` : "–";
 const whole = (value) => Number.isFinite(value) ? Math.round(value).toLocaleString("en").replaceAll(",", "\u202f") : "–";
+const dateText = (iso) => iso.replace("T", " ").replace(/:\d\d(\.\d+)?Z$/, " UTC");
 const words = (name) => name.replaceAll("_", " ");
 const median = (values) => {
   const sorted = [...values].sort((a, b) => a - b);
@@ -178,7 +179,7 @@ function fillClusters() {
     for (const [label, value] of [["ranks", `${cluster.nodes * cluster.devices_per_node} (${cluster.nodes} × ${cluster.devices_per_node})`],
                                   ["back end", cluster.backend], ["peak of a rank", cluster.peak],
                                   ["memory bandwidth", cluster.memory_bandwidth], ["memory of a rank", cluster.memory],
-                                  ["hand-over between queues", cluster.launch_latency], ["date", cluster.date]]) {
+                                  ["hand-over between queues", cluster.launch_latency], ["date", dateText(cluster.date)]]) {
       facts.append(element("span", {}, `${label} `, element("b", {}, value)));
     }
     const head = element("div", {class: "cluster-head"}, element("h3", {}, cluster.name), facts,
@@ -191,18 +192,18 @@ function fillClusters() {
 
 function fillProvenance() {
   const table = $("provenance-table");
-  const row = (tag, cells) => element("tr", {}, ...cells.map((cell) => element(tag, {}, cell)));
+  const row = (tag, cells) => element("tr", {}, ...cells.map((cell) => element(tag, {}, ...[cell].flat())));
   const code = (text) => element("code", {}, text);
-  table.append(element("thead", {}, row("th", ["", "file", "network", "network hash", "cluster", "cluster hash", "trained"])));
+  table.append(element("thead", {}, row("th", ["", "file", "network", "cluster", "trained"])));
   const body = element("tbody");
   for (const item of data.items) {
     const {texts, run} = item;
-    body.append(row("td", [item.name, code(item.path), `${texts.network}: ${texts.network_shape}`, code(texts.network_hash),
-                           texts.cluster, code(texts.cluster_hash),
-                           run ? `${run.steps} steps, ${run.ranks} ranks (${run.backend}), ${run.date}` : "no"]));
+    body.append(row("td", [item.name, code(item.path), [`${texts.network}: ${texts.network_shape}`, code(texts.network_hash)],
+                           [texts.cluster, code(texts.cluster_hash)],
+                           run ? `${run.steps} steps on ${run.ranks} ranks (${run.backend}), ${dateText(run.date)}` : "no"]));
   }
   table.append(body);
-  $("made").textContent = `Made ${data.date} by sextant report; the page holds all of its data and needs no network.`;
+  $("made").textContent = `Made ${dateText(data.date)} by sextant report; the page holds all of its data and needs no network.`;
 }
 
 function start() {

@@ -14,7 +14,7 @@ const kQueues = ["compute", "intra", "inter", "host"];
 const kQueueNames = {compute: "compute", intra: "links in node", inter: "links between nodes", host: "host"};
 
 const view = {item: null, rank: "0", start: 0, end: 1, limit: 1, hovered: null, lanes: []};
-const kLaneHeight = 26, kHeadHeight = 20, kGap = 10, kLeft = 138, kAxisHeight = 26;
+const kLaneHeight = 30, kHeadHeight = 20, kGap = 10, kLeft = 138, kAxisHeight = 26;
 
 // ---- what is shown ----
 
@@ -275,7 +275,7 @@ function kindSums(kind) {
 function fillKinds() {
   const sums = kindsOf(view.item).map(kindSums).sort((a, b) => b.measured - a.measured);
   const longest = Math.max(...sums.flatMap((s) => [s.predicted, s.measured]).filter(Number.isFinite));
-  const head = element("tr", {}, ...["kind", "tasks", "", "predicted", "measured", "predicted − measured"].map((text) => element("th", {}, text)));
+  const head = element("tr", {}, ...["kind", "tasks", "", "predicted", "measured", "error"].map((text) => element("th", {}, text)));
   const rows = sums.map((s) => {
     const colour = kindColour(s.kind);
     const bar = (value, name) => element("i", {class: name, style: {width: `${100 * (value || 0) / longest}%`, background: colour}});
@@ -309,7 +309,30 @@ function busyChart() {
   };
 }
 
-let busyEntry = null;
+// Every task as a point, predicted across and measured upwards: on the diagonal the model was right.
+function taskChart() {
+  const ranks = ranksOf(view.item);
+  const length = (span) => span[1] - span[0];
+  const datasets = kindsOf(view.item).map((kind) => ({
+    label: words(kind), backgroundColor: kindColour(kind), pointRadius: 3,
+    data: tasksOf(view.item).filter((t) => t.kind === kind && t.predicted).map((task) => ({
+      x: length(task.predicted), y: ranks.reduce((sum, rank) => sum + length(task.measured[rank]), 0) / ranks.length,
+      name: task.name})).filter((p) => p.x > 0 && p.y > 0),
+  }));
+  const all = datasets.flatMap((dataset) => dataset.data.flatMap((p) => [p.x, p.y]));
+  const [low, high] = all.length ? [0.7 * Math.min(...all), 1.4 * Math.max(...all)] : [1e-6, 1];
+  datasets.push({label: "", type: "line", data: [{x: low, y: low}, {x: high, y: high}], borderColor: cssColour("muted"),
+                 borderDash: [5, 4], borderWidth: 1.2, pointRadius: 0, pointHitRadius: 0});
+  const axis = (title) => ({...logAxis(10, seconds, title), min: low, max: high});
+  return {
+    type: "scatter", data: {datasets},
+    options: {scales: {x: axis("predicted"), y: axis("measured")},
+              plugins: {legend: {display: false},
+                        tooltip: {callbacks: {label: (c) => ` ${c.raw.name}: predicted ${seconds(c.raw.x)}, measured ${seconds(c.raw.y)}`}}}},
+  };
+}
+
+const stepCharts = [];  // of the run that is shown
 
 function chooseRun(item) {
   view.item = item;
@@ -321,7 +344,8 @@ function chooseRun(item) {
   $("timeline-rank").value = view.rank;
   fillLegend();
   fillKinds();
-  if (busyEntry) remake(busyEntry); else busyEntry = addChart($("busy-chart"), busyChart);
+  if (stepCharts.length > 0) stepCharts.forEach(remake);
+  else stepCharts.push(addChart($("busy-chart"), busyChart), addChart($("task-chart"), taskChart));
   showStep();
 }
 

@@ -1,6 +1,4 @@
 // sextant plan: the fastest way to train a network on a cluster.
-#include <fmt/format.h>
-
 #include <charconv>
 #include <cstdint>
 #include <filesystem>
@@ -9,6 +7,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "models/cluster.h"
 #include "models/error.h"
@@ -47,9 +47,9 @@ void fix_degree(SearchRequest& request, const std::string& text) {
     std::string_view name;
     std::optional<int> SearchRequest::*member;
   };
-  constexpr Degree kDegrees[] = {{"pp", &SearchRequest::pp},   {"dp", &SearchRequest::dp}, {"cp", &SearchRequest::cp},
-                                 {"tp", &SearchRequest::tp},   {"edp", &SearchRequest::edp},
-                                 {"ep", &SearchRequest::ep},   {"esp", &SearchRequest::esp}};
+  constexpr Degree kDegrees[] = {{"pp", &SearchRequest::pp},  {"dp", &SearchRequest::dp},   {"cp", &SearchRequest::cp},
+                                 {"tp", &SearchRequest::tp},  {"edp", &SearchRequest::edp}, {"ep", &SearchRequest::ep},
+                                 {"esp", &SearchRequest::esp}};
   const std::size_t equals = text.find('=');
   for (const Degree& degree : kDegrees) {
     if (equals == std::string::npos || text.substr(0, equals) != degree.name) continue;
@@ -62,7 +62,8 @@ void fix_degree(SearchRequest& request, const std::string& text) {
     }
   }
   throw ConfigError(fmt::format(
-      "--fix: '{}' is not DEGREE=NUMBER with a degree of pp, dp, cp, tp, edp, ep, esp and a number of 1 or more", text));
+      "--fix: '{}' is not DEGREE=NUMBER with a degree of pp, dp, cp, tp, edp, ep, esp and a number of 1 or more",
+      text));
 }
 
 std::optional<Policy> policy_of(const std::string& text) {

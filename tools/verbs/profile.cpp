@@ -1,5 +1,5 @@
 // sextant profile: what every kernel and collective costs on the running ranks.
-#include <fmt/format.h>
+#include "profiler/profile.h"
 
 #include <cstdint>
 #include <cstdio>
@@ -9,14 +9,16 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "executor/runtime/runtime.h"
 #include "models/cluster.h"
 #include "models/error.h"
 #include "models/yaml_io.h"
-#include "profiler/profile.h"
 #include "tools/console.h"
 #include "tools/profile_progress.h"
 #include "tools/profile_table.h"
+#include "tools/progress_line.h"
 #include "tools/verbs/verbs.h"
 
 namespace sextant {
@@ -60,10 +62,11 @@ int profile_on_rank(World& world, const ProfileArguments& arguments) {
     options = profile_options(arguments);
     if (world.rank() == 0) require_writable(arguments.out);
   });
-  std::optional<ProfileProgressBar> bar;
+  ProgressLine line(stderr, is_terminal(stderr));
   if (world.rank() == 0) {
-    bar.emplace(stderr, is_terminal(stderr));
-    options.progress = [&](const ProfileProgress& progress) { bar->show(progress); };
+    options.progress = [&](const ProfileProgress& progress) {
+      line.show(profile_progress_line(progress), progress.done, progress.total);
+    };
   }
   const Cluster cluster = profile(world, options);
   run_on_all(world, [&] {
@@ -80,10 +83,11 @@ LaunchOptions launch_options(const ProfileArguments& arguments, Backend backend)
   options.num_ranks = ranks;
   if (!arguments.devices_per_node) return options;
   if (ranks % *arguments.devices_per_node != 0) {
-    throw ConfigError(fmt::format("--devices-per-node {} does not divide {} ranks", *arguments.devices_per_node, ranks));
+    throw ConfigError(
+        fmt::format("--devices-per-node {} does not divide {} ranks", *arguments.devices_per_node, ranks));
   }
-  options.topology = Topology{.nodes = ranks / *arguments.devices_per_node,
-                              .devices_per_node = *arguments.devices_per_node};
+  options.topology =
+      Topology{.nodes = ranks / *arguments.devices_per_node, .devices_per_node = *arguments.devices_per_node};
   return options;
 }
 

@@ -1,12 +1,11 @@
 // sextant simulate: the step of a plan on the cost model of a cluster file.
-#include <fmt/format.h>
-
-#include <nlohmann/json.hpp>
-
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "models/yaml_io.h"
 #include "planner/schedule.h"
@@ -65,8 +64,8 @@ int run_simulate(const SimulateArguments& arguments) {
     const TraceProcess process{.name = "predicted", .timeline = &*prediction.timeline};
     write_file_atomically(*arguments.trace, chrome_trace(graph, priced.plan.step.element_bytes, {&process, 1}));
   }
-  fmt::print("{}", arguments.json ? result_json(priced.plan, graph, prediction)
-                                  : result_text(priced.plan, graph, prediction));
+  fmt::print(
+      "{}", arguments.json ? result_json(priced.plan, graph, prediction) : result_text(priced.plan, graph, prediction));
   return 0;
 }
 

@@ -1,6 +1,4 @@
 // sextant train: carries a plan out on real data and leaves a run folder.
-#include <fmt/format.h>
-
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -8,6 +6,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+
+#include <fmt/format.h>
 
 #include "executor/checkpoint.h"
 #include "executor/data.h"
@@ -53,9 +53,24 @@ struct TrainInputs {
   CheckpointInfo start;  // where the run begins: step 0, or the checkpoint's
 };
 
-TrainInputs load_inputs(const TrainArguments& arguments, int num_ranks, SharedCorpus& shared) {
+// The prediction is for the ranks that were measured: say so where these are others.
+void warn_of_other_machine(PricedPlan& priced, const World& world) {
+  const Topology& planned = priced.plan.step.layout.topology();
+  const Topology here = world.topology();
+  if (planned != here) {
+    priced.warnings.push_back(fmt::format("the plan is for {} nodes of {} ranks, this job has {} of {}", planned.nodes,
+                                          planned.devices_per_node, here.nodes, here.devices_per_node));
+  }
+  if (priced.cluster && priced.cluster->backend != world.backend()) {
+    priced.warnings.push_back(fmt::format("cluster {} was measured with back end {}, this job runs on {}",
+                                          priced.cluster->name, priced.cluster->backend, world.backend()));
+  }
+}
+
+TrainInputs load_inputs(const TrainArguments& arguments, const World& world, SharedCorpus& shared) {
   PricedPlan priced = load_priced_plan(arguments.plan, arguments.cluster);
-  check_rank_count(priced.plan, num_ranks);
+  check_plan(priced.plan, world.size());
+  warn_of_other_machine(priced, world);
   std::call_once(shared.once, [&] { shared.corpus = load_corpus(arguments.data); });
   check_corpus(shared.corpus, priced.plan.step, arguments.data);
   StepPrediction prediction = predict_step(priced.plan, priced.costs.get());
@@ -134,7 +149,7 @@ class RunReporter {
 int train_on_rank(World& world, const TrainArguments& arguments, SharedCorpus& shared) {
   std::optional<TrainInputs> inputs;
   std::unique_ptr<RunReporter> reporter;  // rank 0 only
-  run_on_all(world, [&] { inputs.emplace(load_inputs(arguments, world.size(), shared)); });
+  run_on_all(world, [&] { inputs.emplace(load_inputs(arguments, world, shared)); });
   run_on_all(world, [&] {
     if (world.rank() == 0) reporter = std::make_unique<RunReporter>(arguments, *inputs, world.backend());
   });
@@ -187,7 +202,9 @@ void add_train_verb(CLI::App& app, RunVerb& run) {
   verb->add_option("--data", arguments->data, "Text file, or folder of text files; every byte is a token")
       ->required()
       ->type_name("PATH");
-  verb->add_option("--steps", arguments->steps, "Training steps in all; a resumed run goes on to this step")->required()->check(CLI::Range(1, 1 << 30));
+  verb->add_option("--steps", arguments->steps, "Training steps in all; a resumed run goes on to this step")
+      ->required()
+      ->check(CLI::Range(1, 1 << 30));
   verb->add_option("--out", arguments->out, "Run folder, created where it is missing")->required()->type_name("DIR");
   verb->add_option("--cluster", arguments->cluster,
                    "Cluster file of the plan: adds the predicted timeline to trace and summary")

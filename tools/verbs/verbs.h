@@ -1,9 +1,9 @@
 // The verbs of the command line: each file beside this one registers one.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <functional>
+
+#include <CLI/CLI.hpp>
 
 namespace sextant {
 
@@ -15,5 +15,6 @@ void add_profile_verb(CLI::App& app, RunVerb& run);
 void add_plan_verb(CLI::App& app, RunVerb& run);
 void add_simulate_verb(CLI::App& app, RunVerb& run);
 void add_train_verb(CLI::App& app, RunVerb& run);
+void add_report_verb(CLI::App& app, RunVerb& run);
 
 }  // namespace sextant

@@ -51,8 +51,9 @@ TEST(FsmoePaperDegrees, ForwardAndBackwardDifferInAShareOfTheGrid) {
       EXPECT_LT(differing.with_slice, 1458);
     }
   }
-  std::cout << "  Why not 912: the paper states neither k nor the degrees it admits; on its 32 GPUs (testbed b) free\n"
-               "  integers come nearest. What the gradients do to the backward is not in its count.\n";
+  std::cout
+      << "  Why not 912: its 32 GPUs are testbed b, where 912 lies between what powers of two and what all integers\n"
+         "  give; the paper states neither k nor the degrees it admits.\n";
 }
 
 // How the published solver does against the exact degree over many solves.

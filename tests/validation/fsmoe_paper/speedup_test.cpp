@@ -115,7 +115,8 @@ void print(const Published& row, const std::vector<Column>& columns) {
 void expect_near_paper(const Published& row, const Column& column, double tolerance) {
   for (const Policy policy : all_policies()) {
     const std::optional<double> paper = published(row, policy);
-    if (paper) EXPECT_NEAR(column.speedups.at(policy), *paper, tolerance) << to_text(policy) << ", " << column.title;
+    if (!paper) continue;
+    EXPECT_NEAR(column.speedups.at(policy), *paper, tolerance) << to_text(policy) << ", " << column.title;
   }
 }
 

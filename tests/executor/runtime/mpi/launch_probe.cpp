@@ -64,6 +64,17 @@ int lose_patience(World& world) {
   return 0;
 }
 
+// One rank sends more than the others expect.
+int mismatch(World& world) {
+  const auto stream = world.device().make_stream("probe");
+  const std::size_t count = world.rank() == 2 ? 2000 : 1000;
+  std::vector<float> send(8000);
+  std::vector<float> recv(8000);
+  world.communicator().all_to_all(*stream, send.data(), recv.data(), count, DataType::kFloat32);
+  stream->synchronize();
+  return 0;
+}
+
 const std::map<std::string, Body>& bodies() {
   static const std::map<std::string, Body> all = {
       {"success", [](World&) { return 0; }},
@@ -74,6 +85,7 @@ const std::map<std::string, Body>& bodies() {
       {"last", fail_last},
       {"over_own_collective", fail_over_own_collective},
       {"patience", lose_patience},
+      {"mismatch", mismatch},
       {"ranks", [](World&) { return 0; }},
       {"before_on_one", wait_in_barrier},
   };
@@ -88,7 +100,7 @@ int tell(const std::string& text, int exit_code) {
 
 int run(const std::string& name) {
   LaunchOptions options;
-  if (name == "patience") options.patience = Seconds(0.5);
+  if (name == "patience" || name == "mismatch") options.patience = Seconds(0.5);
   if (name == "ranks") options.num_ranks = 5;
   if (name == "before") throw ConfigError("probe: before launch");
   if (name == "before_on_one" && launcher_place()->rank == 1) throw ConfigError("probe: before launch, rank 1 alone");
