@@ -1,13 +1,13 @@
 #include "executor/parameters.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <numeric>
 #include <string_view>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "models/error.h"
 
@@ -44,7 +44,11 @@ class ParameterList {
       ++unit_;
       add_experts(layer);
       add_norm(fmt::format("layers.{}.gate.norm", layer));
-      add({fmt::format("layers.{}.gate.weight", layer), {n.model_dim, n.num_experts}, replicated_, {}, kInitialDeviation});
+      add({fmt::format("layers.{}.gate.weight", layer),
+           {n.model_dim, n.num_experts},
+           replicated_,
+           {},
+           kInitialDeviation});
       add_attention(layer);
     }
     ++unit_;
@@ -137,13 +141,19 @@ std::uint64_t hash_of(std::string_view text) {
 }
 
 // In (0, 1], 53 bits.
-double unit_interval(std::uint64_t bits) { return static_cast<double>((bits >> 11) + 1) * 0x1.0p-53; }
+double unit_interval(std::uint64_t bits) {
+  return static_cast<double>((bits >> 11) + 1) * 0x1.0p-53;
+}
 
 }  // namespace
 
-std::int64_t Parameter::size() const { return product(extent); }
+std::int64_t Parameter::size() const {
+  return product(extent);
+}
 
-std::vector<Parameter> list_parameters(const StepShape& step, int rank) { return ParameterList(step, rank).build(); }
+std::vector<Parameter> list_parameters(const StepShape& step, int rank) {
+  return ParameterList(step, rank).build();
+}
 
 double initial_value(const Parameter& parameter, std::uint64_t seed, std::int64_t index) {
   if (parameter.initial_deviation == 0.0) return 1.0;

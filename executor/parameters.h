@@ -27,8 +27,8 @@ struct Parameter {
   GroupKind group = GroupKind::kDp;  // ranks with the same slice
   std::int64_t offset = 0;           // in the group's flat buffers
   bool decay = true;
-  int unit = 0;                      // of gradient readiness
-  double initial_deviation = 0.0;    // of the normal distribution it starts from; 0: starts as 1
+  int unit = 0;                    // of gradient readiness
+  double initial_deviation = 0.0;  // of the normal distribution it starts from; 0: starts as 1
 
   [[nodiscard]] std::int64_t size() const;  // elements of the slice
 };

@@ -21,28 +21,28 @@
 namespace sextant {
 
 struct OptimizerOptions {
-  double learning_rate = 3e-3;     // peak, after warm-up
-  double min_learning_rate = 3e-4; // at the end of the cosine
+  double learning_rate = 3e-3;      // peak, after warm-up
+  double min_learning_rate = 3e-4;  // at the end of the cosine
   int warmup_steps = 20;
-  int total_steps = 0;             // of the cosine; 0: constant after warm-up
+  int total_steps = 0;  // of the cosine; 0: constant after warm-up
   double beta1 = 0.9;
   double beta2 = 0.95;
   double epsilon = 1e-8;
-  double weight_decay = 0.1;       // matrices only, not norms
-  double clip_norm = 1.0;          // 0: no clipping
+  double weight_decay = 0.1;  // matrices only, not norms
+  double clip_norm = 1.0;     // 0: no clipping
 };
 // Rate of the update number `step`, counted from 0: learning_rate * (step + 1) / warmup_steps during the
 // warm-up, then a cosine from learning_rate down to min_learning_rate at total_steps and after.
 [[nodiscard]] double learning_rate_at(const OptimizerOptions& options, std::int64_t step);
 
 struct StepResult {
-  double loss = 0.0;            // cross-entropy, nats per token, mean over the global batch
+  double loss = 0.0;  // cross-entropy, nats per token, mean over the global batch
   // Mean over layers and micro-batches of E * sum over e of m_e c_e, before the coefficient, where over
   // the global micro-batch m_e is the mean gate probability of expert e and c_e the fraction of tokens
   // whose first choice it is. 0 where the network's coefficient is 0: it is not computed then.
   // What is minimised: loss + coefficient * layers * auxiliary_loss, with c_e held constant.
   double auxiliary_loss = 0.0;
-  double gradient_norm = 0.0;   // global, before clipping
+  double gradient_norm = 0.0;  // global, before clipping
   double learning_rate = 0.0;
   double dropped_fraction = 0.0;  // of (token, expert) choices of this rank, over capacity
 };
@@ -77,7 +77,8 @@ class Transformer : public KernelSource {
   [[nodiscard]] const std::vector<Parameter>& parameters() const;
   // Contiguous, row-major, extent's size.
   [[nodiscard]] std::span<T> value(const Parameter& parameter) const;
-  [[nodiscard]] std::span<const T> gradient(const Parameter& parameter) const;  // of the last step, reduced, before clipping
+  [[nodiscard]] std::span<const T> gradient(
+      const Parameter& parameter) const;  // of the last step, reduced, before clipping
   [[nodiscard]] std::span<T> first_moment(const Parameter& parameter) const;
   [[nodiscard]] std::span<T> second_moment(const Parameter& parameter) const;
   [[nodiscard]] std::int64_t step() const;

@@ -21,7 +21,8 @@ void choose_largest(std::span<const T> logits, std::span<std::int32_t> chosen) {
     for (std::int32_t e = 0; e < static_cast<std::int32_t>(logits.size()); ++e) {
       const bool taken = std::find(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(j), e) !=
                          chosen.begin() + static_cast<std::ptrdiff_t>(j);
-      if (!taken && (best < 0 || logits[static_cast<std::size_t>(e)] > logits[static_cast<std::size_t>(best)])) best = e;
+      if (!taken && (best < 0 || logits[static_cast<std::size_t>(e)] > logits[static_cast<std::size_t>(best)]))
+        best = e;
     }
     chosen[j] = best;
   }
@@ -138,9 +139,8 @@ std::int64_t assign_rows(const RouteShape& shape, std::span<const std::int32_t> 
 template <typename T>
 void order_forward(const RowMap<T>& map, const T* x, T* rows) {
   const std::int64_t dim = map.shape.model_dim;
-  for_each_row(map, [&](std::int64_t s, std::int64_t, std::int64_t row) {
-    std::copy_n(x + s * dim, dim, rows + row * dim);
-  });
+  for_each_row(
+      map, [&](std::int64_t s, std::int64_t, std::int64_t row) { std::copy_n(x + s * dim, dim, rows + row * dim); });
   clear_unused_rows(map, rows);
 }
 
@@ -213,14 +213,14 @@ void gate_backward(const RouteShape& shape, const Routing<T>& routing, const Gat
           {data.x, shape.model_dim, Transpose::kYes}, {data.dlogits, shape.experts}, T(1), data.dwg, shape.experts);
 }
 
-#define SEXTANT_INSTANTIATE(T)                                                                                      \
-  template void gate_forward<T>(const RouteShape&, const T*, const T*, const Routing<T>&);                          \
-  template std::int64_t assign_rows<T>(const RouteShape&, std::span<const std::int32_t>, const Routing<T>&);        \
-  template void order_forward<T>(const RowMap<T>&, const T*, T*);                                                   \
-  template void order_backward<T>(const RowMap<T>&, const T*, T*);                                                  \
-  template void inverse_order_forward<T>(const RowMap<T>&, const T*, const T*, T*);                                 \
-  template void inverse_order_backward<T>(const RowMap<T>&, const InverseOrderGradient<T>&);                        \
-  template void add_balance<T>(const RouteShape&, const Routing<T>&, std::span<double>);                            \
+#define SEXTANT_INSTANTIATE(T)                                                                               \
+  template void gate_forward<T>(const RouteShape&, const T*, const T*, const Routing<T>&);                   \
+  template std::int64_t assign_rows<T>(const RouteShape&, std::span<const std::int32_t>, const Routing<T>&); \
+  template void order_forward<T>(const RowMap<T>&, const T*, T*);                                            \
+  template void order_backward<T>(const RowMap<T>&, const T*, T*);                                           \
+  template void inverse_order_forward<T>(const RowMap<T>&, const T*, const T*, T*);                          \
+  template void inverse_order_backward<T>(const RowMap<T>&, const InverseOrderGradient<T>&);                 \
+  template void add_balance<T>(const RouteShape&, const Routing<T>&, std::span<double>);                     \
   template void gate_backward<T>(const RouteShape&, const Routing<T>&, const GateBackwardData<T>&)
 SEXTANT_INSTANTIATE(float);
 SEXTANT_INSTANTIATE(double);

@@ -92,10 +92,10 @@ void inverse_order_forward(const RowMap<T>& map, const T* rows, const T* residua
 //   weight_gradient[s, j] = <dy[s], rows[loc of (s, j)]>; 0 where dropped
 template <typename T>
 struct InverseOrderGradient {
-  const T* dy;                        // [S, M]
-  const T* rows;                      // of the forward, in its layout
+  const T* dy;    // [S, M]
+  const T* rows;  // of the forward, in its layout
   const OrderLayout& forward_layout;
-  T* drows;                           // replaced
+  T* drows;  // replaced
 };
 template <typename T>
 void inverse_order_backward(const RowMap<T>& map, const InverseOrderGradient<T>& data);
@@ -106,12 +106,12 @@ void add_balance(const RouteShape& shape, const Routing<T>& routing, std::span<d
 
 template <typename T>
 struct GateBackwardData {
-  const T* x;                // [S, M] of the forward
-  const T* wg;               // [M, E]
+  const T* x;                                    // [S, M] of the forward
+  const T* wg;                                   // [M, E]
   std::span<const double> probability_gradient;  // [E], the same for every token; may be empty
-  T* dlogits;                // [S, E] workspace
-  T* dx;                     // [S, M], replaced
-  T* dwg;                    // [M, E], added to
+  T* dlogits;                                    // [S, E] workspace
+  T* dx;                                         // [S, M], replaced
+  T* dwg;                                        // [M, E], added to
 };
 template <typename T>
 void gate_backward(const RouteShape& shape, const Routing<T>& routing, const GateBackwardData<T>& data);

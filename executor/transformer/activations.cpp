@@ -38,8 +38,8 @@ LayerActivations<T>::LayerActivations(Device& device, const Dimensions& dims)
       h(make<T>(device, dims.token_elements())),
       inverse_rms(make<T>(device, dims.tokens())),
       normed(make<T>(device, dims.token_elements())),
-      choices(make<std::int32_t>(device,
-                                 2 * dims.tokens() * dims.route.top_k + dims.route.experts * dims.route.sources)),
+      choices(
+          make<std::int32_t>(device, 2 * dims.tokens() * dims.route.top_k + dims.route.experts * dims.route.sources)),
       gate_values(make<T>(device, dims.tokens() * (2 * dims.route.top_k + dims.route.experts))),
       routing(view(dims.route, choices.data(), gate_values.data())),
       expert_input(make<T>(device, canonical_elements(dims, dims.model_dim()))),
@@ -101,11 +101,11 @@ ExchangeBuffers<T> backward_exchange(const Dimensions& dims, const MicroBatchAct
   return {sent, received, gathered, gathered, received, sent};
 }
 
-#define SEXTANT_INSTANTIATE(T)                                                                                    \
-  template struct LayerActivations<T>;                                                                            \
-  template struct MicroBatchActivations<T>;                                                                       \
-  template struct Workspace<T>;                                                                                   \
-  template ExchangeBuffers<T> forward_exchange(const Dimensions&, const MicroBatchActivations<T>&, int);          \
+#define SEXTANT_INSTANTIATE(T)                                                                           \
+  template struct LayerActivations<T>;                                                                   \
+  template struct MicroBatchActivations<T>;                                                              \
+  template struct Workspace<T>;                                                                          \
+  template ExchangeBuffers<T> forward_exchange(const Dimensions&, const MicroBatchActivations<T>&, int); \
   template ExchangeBuffers<T> backward_exchange(const Dimensions&, const MicroBatchActivations<T>&)
 SEXTANT_INSTANTIATE(float);
 SEXTANT_INSTANTIATE(double);

@@ -15,38 +15,38 @@ namespace sextant {
 // Kept from a layer's forward to its backward.
 template <typename T>
 struct LayerActivations {
-  DeviceBuffer<T> gathered;              // [B, L, M] input of attention; none where tp == 1: the layer's x
+  DeviceBuffer<T> gathered;  // [B, L, M] input of attention; none where tp == 1: the layer's x
   DeviceBuffer<T> attention_saved;
-  DeviceBuffer<T> h;                     // [S, M] x + attention
-  DeviceBuffer<T> inverse_rms;           // [S]
-  DeviceBuffer<T> normed;                // [S, M] input of gate and experts
-  DeviceBuffer<std::int32_t> choices;    // memory of `routing`
+  DeviceBuffer<T> h;                   // [S, M] x + attention
+  DeviceBuffer<T> inverse_rms;         // [S]
+  DeviceBuffer<T> normed;              // [S, M] input of gate and experts
+  DeviceBuffer<std::int32_t> choices;  // memory of `routing`
   DeviceBuffer<T> gate_values;
   Routing<T> routing;
-  DeviceBuffer<T> expert_input;          // canonical: [local experts][T][ep * esp * N][M]
-  DeviceBuffer<T> expert_saved;          // [local experts][T][ep * esp * N][hidden]
-  DeviceBuffer<T> expert_saved_gate;     // SwiGLU: as expert_saved
-  DeviceBuffer<T> combined;              // [E, T, N, M] expert outputs, in the forward's order layout
+  DeviceBuffer<T> expert_input;       // canonical: [local experts][T][ep * esp * N][M]
+  DeviceBuffer<T> expert_saved;       // [local experts][T][ep * esp * N][hidden]
+  DeviceBuffer<T> expert_saved_gate;  // SwiGLU: as expert_saved
+  DeviceBuffer<T> combined;           // [E, T, N, M] expert outputs, in the forward's order layout
 
   LayerActivations(Device& device, const Dimensions& dims);
 };
 
 template <typename T>
 struct MicroBatchActivations {
-  std::vector<DeviceBuffer<T>> x;        // [layers + 1][S, M]: input of every layer, then of the head
+  std::vector<DeviceBuffer<T>> x;  // [layers + 1][S, M]: input of every layer, then of the head
   std::vector<LayerActivations<T>> layers;
   DeviceBuffer<T> head_saved;
-  DeviceBuffer<double> balance;          // [layers][2 E] sums for the auxiliary loss (add_balance)
+  DeviceBuffer<double> balance;  // [layers][2 E] sums for the auxiliary loss (add_balance)
 
   // From one task to the next; a layer's use ends before the next layer's begins.
-  DeviceBuffer<T> attended;              // [S, M] attention output
-  DeviceBuffer<T> whole;                 // [B, L, M] rank-major as collectives over tp see it; tp > 1
-  DeviceBuffer<T> whole_ordered;         // [B, L, M] in sequence order
-  DeviceBuffer<T> sent;                  // [E, T, N, M]
-  DeviceBuffer<T> exchanged;             // [E, T, N, M] after the all-to-all, before its return
-  DeviceBuffer<T> exchanged_wide;        // [esp, E, T, M]; esp > 1
-  DeviceBuffer<T> residual_gradient;     // [S, M] of the layer's output, then of its h
-  DeviceBuffer<T> branch_gradient;       // [S, M] of the attention's input, to be added to the above
+  DeviceBuffer<T> attended;           // [S, M] attention output
+  DeviceBuffer<T> whole;              // [B, L, M] rank-major as collectives over tp see it; tp > 1
+  DeviceBuffer<T> whole_ordered;      // [B, L, M] in sequence order
+  DeviceBuffer<T> sent;               // [E, T, N, M]
+  DeviceBuffer<T> exchanged;          // [E, T, N, M] after the all-to-all, before its return
+  DeviceBuffer<T> exchanged_wide;     // [esp, E, T, M]; esp > 1
+  DeviceBuffer<T> residual_gradient;  // [S, M] of the layer's output, then of its h
+  DeviceBuffer<T> branch_gradient;    // [S, M] of the attention's input, to be added to the above
 
   MicroBatchActivations(Device& device, const Dimensions& dims);
 };
@@ -57,7 +57,7 @@ struct Workspace {
   DeviceBuffer<T> rotary;
   DeviceBuffer<T> attention;
   DeviceBuffer<T> expert;
-  DeviceBuffer<T> expert_rows_in;   // rows of one expert
+  DeviceBuffer<T> expert_rows_in;  // rows of one expert
   DeviceBuffer<T> expert_rows_out;
   DeviceBuffer<T> dlogits;          // [S, E]
   DeviceBuffer<T> normed_gradient;  // [S, M]

@@ -45,11 +45,10 @@ void BackwardTasks<T>::unroute(const Task& task) {
   LayerActivations<T>& kept = a.layers[layer];
   if (task.layer + 1 < dims.layers) add_to(a.residual_gradient, a.branch_gradient);
   const LayerOrder& order = state_.orders[layer];
-  inverse_order_backward(state_.row_map(order.backward, kept),
-                         {.dy = a.residual_gradient.data(),
-                          .rows = kept.combined.data(),
-                          .forward_layout = order.forward,
-                          .drows = backward_exchange(dims, a).sent});
+  inverse_order_backward(state_.row_map(order.backward, kept), {.dy = a.residual_gradient.data(),
+                                                                .rows = kept.combined.data(),
+                                                                .forward_layout = order.forward,
+                                                                .drows = backward_exchange(dims, a).sent});
 }
 
 template <typename T>
@@ -64,8 +63,10 @@ void BackwardTasks<T>::experts(const Task& task) {
     const auto expert = static_cast<std::size_t>(e);
     ExpertGradients<T> gradients = state_.weights.gradients[layer].experts[expert];
     gradients.store = is_first ? Store::kReplace : Store::kAdd;
-    T* dy = dims.exchanges() ? state_.workspace.expert_rows_in.data() : chunk.canonical(exchange.sent, dims.model_dim());
-    T* dx = dims.exchanges() ? state_.workspace.expert_rows_out.data() : chunk.canonical(exchange.result, dims.model_dim());
+    T* dy =
+        dims.exchanges() ? state_.workspace.expert_rows_in.data() : chunk.canonical(exchange.sent, dims.model_dim());
+    T* dx =
+        dims.exchanges() ? state_.workspace.expert_rows_out.data() : chunk.canonical(exchange.result, dims.model_dim());
     if (dims.exchanges()) pack_expert_rows(chunk.rows(), chunk.exchanged(exchange.gathered), dy);
     expert_backward(chunk.shape(), state_.weights.layers[layer].experts[expert],
                     {.x = chunk.canonical(a.layers[layer].expert_input.data(), dims.model_dim()), .dy = dy, .dx = dx},
@@ -111,9 +112,8 @@ void BackwardTasks<T>::route(const Task& task) {
                     .dx = dnormed,
                     .dwg = gradients.gate});
   order_backward<T>(state_.row_map(state_.orders[layer].backward, kept), backward_exchange(dims, a).result, dnormed);
-  rms_norm_backward<T>({dims.tokens(), dims.model_dim()},
-                       {kept.h.data(), weights.gate_norm, kept.inverse_rms.data()}, dnormed,
-                       a.residual_gradient.data(), Store::kAdd, gradients.gate_norm);
+  rms_norm_backward<T>({dims.tokens(), dims.model_dim()}, {kept.h.data(), weights.gate_norm, kept.inverse_rms.data()},
+                       dnormed, a.residual_gradient.data(), Store::kAdd, gradients.gate_norm);
 }
 
 template <typename T>

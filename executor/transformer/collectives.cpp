@@ -84,7 +84,8 @@ class CollectiveBinder {
       case TaskKind::kExpertGather:
         return issue(&Communicator::all_gather, buffers.received + begin, buffers.gathered + begin * dims.esp, count);
       case TaskKind::kExpertScatter:
-        return issue(&Communicator::reduce_scatter, buffers.partial + begin * dims.esp, buffers.scattered + begin, count);
+        return issue(&Communicator::reduce_scatter, buffers.partial + begin * dims.esp, buffers.scattered + begin,
+                     count);
       default:
         return issue(&Communicator::all_to_all, buffers.scattered + begin, buffers.result + begin, count / dims.ep);
     }

@@ -26,15 +26,17 @@ struct Dimensions {
   AttentionShape attention{};       // whole sequence, heads of this rank
   RouteShape route;                 // tokens of this rank, all experts
   HeadShape head{};
-  ExpertShape expert{};             // rows of ONE expert when the whole capacity is one chunk
-  double global_tokens = 0.0;       // of one micro-batch, all replicas
+  ExpertShape expert{};        // rows of ONE expert when the whole capacity is one chunk
+  double global_tokens = 0.0;  // of one micro-batch, all replicas
 
   [[nodiscard]] std::int64_t model_dim() const { return route.model_dim; }
   [[nodiscard]] std::int64_t tokens() const { return route.tokens; }
   // Elements of [S, M], of [B, L, M] and of the rows [E, T, N, M] that this rank sends.
   [[nodiscard]] std::int64_t token_elements() const { return tokens() * model_dim(); }
   [[nodiscard]] std::int64_t sequence_elements() const { return token_elements() * tp; }
-  [[nodiscard]] std::int64_t row_elements() const { return route.experts * route.capacity * route.sources * model_dim(); }
+  [[nodiscard]] std::int64_t row_elements() const {
+    return route.experts * route.capacity * route.sources * model_dim();
+  }
   [[nodiscard]] SequenceSlices slices() const {
     return {.tp = tp, .batch = attention.batch, .slice_elements = sequence_slice * model_dim()};
   }

@@ -74,7 +74,8 @@ void ForwardTasks<T>::experts(const Task& task) {
     const ExpertChunk<T> chunk(dims, task, e);
     const ExpertBuffers<T> buffers = chunk.buffers(a.layers[layer], state_.workspace);
     T* x = chunk.canonical(a.layers[layer].expert_input.data(), dims.model_dim());
-    T* y = dims.exchanges() ? state_.workspace.expert_rows_out.data() : chunk.canonical(exchange.result, dims.model_dim());
+    T* y =
+        dims.exchanges() ? state_.workspace.expert_rows_out.data() : chunk.canonical(exchange.result, dims.model_dim());
     if (dims.exchanges()) pack_expert_rows(chunk.rows(), chunk.exchanged(exchange.gathered), x);
     expert_forward(chunk.shape(), state_.weights.layers[layer].experts[static_cast<std::size_t>(e)], x, y, buffers);
     if (dims.exchanges()) unpack_expert_rows(chunk.rows(), y, chunk.exchanged(exchange.partial));
@@ -95,8 +96,8 @@ void ForwardTasks<T>::head(const Task& task) {
   MicroBatchActivations<T>& a = state_.activations(task.micro_batch);
   const double loss_scale = 1.0 / (state_.dims.global_tokens * state_.step.num_micro_batches);
   state_.reduced.data()[TransformerState<T>::kLoss] +=
-      head_forward(state_.dims.head, state_.weights.head, a.x.back().data(), state_.targets(task.micro_batch), loss_scale,
-                   a.head_saved.data());
+      head_forward(state_.dims.head, state_.weights.head, a.x.back().data(), state_.targets(task.micro_batch),
+                   loss_scale, a.head_saved.data());
 }
 
 template class ForwardTasks<float>;

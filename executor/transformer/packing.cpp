@@ -44,22 +44,20 @@ void sequences_to_slices(const SequenceSlices& shape, const T* sequences, T* sli
 
 template <typename T>
 void pack_expert_rows(const ExpertRows& shape, const T* chunk, T* canonical) {
-  for_each_row(shape, [&](std::int64_t from, std::int64_t to) {
-    std::copy_n(chunk + from, shape.model_dim, canonical + to);
-  });
+  for_each_row(shape,
+               [&](std::int64_t from, std::int64_t to) { std::copy_n(chunk + from, shape.model_dim, canonical + to); });
 }
 
 template <typename T>
 void unpack_expert_rows(const ExpertRows& shape, const T* canonical, T* chunk) {
-  for_each_row(shape, [&](std::int64_t to, std::int64_t from) {
-    std::copy_n(canonical + from, shape.model_dim, chunk + to);
-  });
+  for_each_row(shape,
+               [&](std::int64_t to, std::int64_t from) { std::copy_n(canonical + from, shape.model_dim, chunk + to); });
 }
 
-#define SEXTANT_INSTANTIATE(T)                                                    \
-  template void slices_to_sequences<T>(const SequenceSlices&, const T*, T*);      \
-  template void sequences_to_slices<T>(const SequenceSlices&, const T*, T*);      \
-  template void pack_expert_rows<T>(const ExpertRows&, const T*, T*);             \
+#define SEXTANT_INSTANTIATE(T)                                               \
+  template void slices_to_sequences<T>(const SequenceSlices&, const T*, T*); \
+  template void sequences_to_slices<T>(const SequenceSlices&, const T*, T*); \
+  template void pack_expert_rows<T>(const ExpertRows&, const T*, T*);        \
   template void unpack_expert_rows<T>(const ExpertRows&, const T*, T*)
 SEXTANT_INSTANTIATE(float);
 SEXTANT_INSTANTIATE(double);

@@ -21,8 +21,8 @@ void sequences_to_slices(const SequenceSlices& shape, const T* sequences, T* sli
 struct ExpertRows {
   int sources = 1;
   int local_experts = 1;
-  int expert = 0;            // local
-  std::int64_t rows = 0;     // of each source in this chunk
+  int expert = 0;         // local
+  std::int64_t rows = 0;  // of each source in this chunk
   std::int64_t model_dim = 0;
 };
 template <typename T>

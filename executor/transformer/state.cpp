@@ -8,17 +8,20 @@ namespace {
 const StepShape& require_runnable(const StepShape& step, const World& world, SourcePartition sources) {
   validate(step);
   const ParallelDegrees& degrees = step.layout.degrees();
-  if (degrees.pp != 1) throw ConfigError(fmt::format("pp is {}; the executor runs one pipeline stage: allowed is 1", degrees.pp));
-  if (degrees.cp != 1) throw ConfigError(fmt::format("cp is {}; the executor does not cut attention: allowed is 1", degrees.cp));
+  if (degrees.pp != 1)
+    throw ConfigError(fmt::format("pp is {}; the executor runs one pipeline stage: allowed is 1", degrees.pp));
+  if (degrees.cp != 1)
+    throw ConfigError(fmt::format("cp is {}; the executor does not cut attention: allowed is 1", degrees.cp));
   if (step.layout.world_size() != world.size()) {
-    throw ConfigError(fmt::format("the layout is for {} ranks, this job has {}", step.layout.world_size(), world.size()));
+    throw ConfigError(
+        fmt::format("the layout is for {} ranks, this job has {}", step.layout.world_size(), world.size()));
   }
   const bool alone = world.size() == 1;
   SEXTANT_CHECK(sources.dp * sources.tp == 1 || alone, "only a single rank can stand for {} x {} sources", sources.dp,
                 sources.tp);
   SEXTANT_CHECK(step.micro_batch % sources.dp == 0 && step.sequence % sources.tp == 0,
-                "{} samples of {} tokens do not divide among {} x {} sources", step.micro_batch, step.sequence, sources.dp,
-                sources.tp);
+                "{} samples of {} tokens do not divide among {} x {} sources", step.micro_batch, step.sequence,
+                sources.dp, sources.tp);
   return step;
 }
 

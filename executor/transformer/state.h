@@ -50,7 +50,9 @@ struct TransformerState {
     return slots[static_cast<std::size_t>(micro_batch % kNumSlots)];
   }
   [[nodiscard]] std::span<const std::int32_t> inputs(int micro_batch) const { return part(batch.inputs, micro_batch); }
-  [[nodiscard]] std::span<const std::int32_t> targets(int micro_batch) const { return part(batch.targets, micro_batch); }
+  [[nodiscard]] std::span<const std::int32_t> targets(int micro_batch) const {
+    return part(batch.targets, micro_batch);
+  }
   // Between tokens and the rows of `layout`.
   [[nodiscard]] RowMap<T> row_map(const OrderLayout& layout, const LayerActivations<T>& kept) const {
     return {dims.route, layout, source, kept.routing};
@@ -66,10 +68,10 @@ struct TransformerState {
   std::vector<std::int32_t> source;  // [S] of each token; empty where this rank is the only source
   std::vector<MicroBatchActivations<T>> slots;
   Workspace<T> workspace;
-  std::vector<LayerOrder> orders;    // [layers]
+  std::vector<LayerOrder> orders;  // [layers]
   TokenBatch batch;
   StepSums sums;
-  DeviceBuffer<double> reduced;      // [kNumReduced]
+  DeviceBuffer<double> reduced;  // [kNumReduced]
   std::int64_t num_updates = 0;
 
  private:

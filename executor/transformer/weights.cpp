@@ -1,8 +1,8 @@
 #include "executor/transformer/weights.h"
 
-#include <fmt/format.h>
-
 #include <string>
+
+#include <fmt/format.h>
 
 namespace sextant {
 namespace {
@@ -24,12 +24,11 @@ template <typename T>
 LayerWeights<T> layer_weights(const ParameterStore<T>& store, const Dimensions& dims, int layer, int first_expert) {
   const Scope<T> attention(store, fmt::format("layers.{}.attention.", layer));
   const Scope<T> gate(store, fmt::format("layers.{}.gate.", layer));
-  LayerWeights<T> weights{
-      .attention = {attention.value("norm"), attention.value("wq"), attention.value("wk"), attention.value("wv"),
-                    attention.value("wo")},
-      .gate_norm = gate.value("norm"),
-      .gate = gate.value("weight"),
-      .experts = {}};
+  LayerWeights<T> weights{.attention = {attention.value("norm"), attention.value("wq"), attention.value("wk"),
+                                        attention.value("wv"), attention.value("wo")},
+                          .gate_norm = gate.value("norm"),
+                          .gate = gate.value("weight"),
+                          .experts = {}};
   for (int e = first_expert; e < first_expert + dims.local_experts; ++e) {
     const Scope<T> expert(store, fmt::format("layers.{}.experts.{}.", layer, e));
     const bool gated = dims.expert.kind == ExpertKind::kSwiglu;

@@ -3,8 +3,6 @@
 // The products of one step are recorded and replayed on the same operands. Steps and replays take turns
 // and the medians count; times are processor time, which other load on the machine disturbs less.
 // Usage: step_bench NETWORK.yaml [micro-batch [sequence]]
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <ctime>
 #include <functional>
@@ -12,6 +10,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "executor/graph_executor.h"
 #include "executor/layers/gemm_recording.h"
@@ -45,7 +45,9 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-double thread_seconds() { return seconds_on(CLOCK_THREAD_CPUTIME_ID); }
+double thread_seconds() {
+  return seconds_on(CLOCK_THREAD_CPUTIME_ID);
+}
 
 // The model's kernels between two looks at the clock of the stream's thread.
 class TimedKernels : public KernelSource {

@@ -50,7 +50,8 @@ class Collector {
       for (std::size_t i = 0; i < gradient.size(); ++i) {
         double& element = tensor->second[whole_index(p, static_cast<std::int64_t>(i))];
         const double value = static_cast<double>(gradient[i]);
-        SEXTANT_CHECK(element == kMissing || element == value, "replicas of {} differ: {} and {}", p.name, element, value);
+        SEXTANT_CHECK(element == kMissing || element == value, "replicas of {} differ: {} and {}", p.name, element,
+                      value);
         element = value;
       }
     }

@@ -23,8 +23,8 @@ struct TrainingCase {
 };
 
 struct TrainingStep {
-  StepResult result;                                    // of rank 0
-  double dropped_fraction = 0.0;                        // mean over ranks
+  StepResult result;                                     // of rank 0
+  double dropped_fraction = 0.0;                         // mean over ranks
   std::map<std::string, std::vector<double>> gradients;  // whole tensors, put together from the ranks' slices
 };
 

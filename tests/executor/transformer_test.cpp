@@ -1,13 +1,13 @@
 #include "executor/transformer.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <cstdint>
 #include <random>
 #include <string>
 #include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "executor/graph_executor.h"
 #include "executor/runtime/runtime.h"
@@ -48,7 +48,9 @@ const OptimizerOptions kFrozen{.learning_rate = 0.0, .min_learning_rate = 0.0, .
 class Model {
  public:
   Model(const StepShape& step, World& world, const OptimizerOptions& optimizer, int forward_degree, int backward_degree)
-      : step_(step), transformer(step, world, /*seed=*/5, optimizer), graph_(make_graph(step, forward_degree, backward_degree)),
+      : step_(step),
+        transformer(step, world, /*seed=*/5, optimizer),
+        graph_(make_graph(step, forward_degree, backward_degree)),
         executor_(graph_, topological_order(graph_), world.device(), transformer) {
     transformer.set_batch(random_tokens(step, 5, 0), random_tokens(step, 5, 1));
   }

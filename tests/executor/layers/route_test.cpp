@@ -1,8 +1,5 @@
 #include "executor/layers/route.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -10,6 +7,9 @@
 #include <random>
 #include <set>
 #include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "planner/task_graph.h"
 
@@ -228,8 +228,9 @@ class RoutedLayerGradient : public testing::TestWithParam<GradientCase> {};
 TEST_P(RoutedLayerGradient, EqualsFiniteDifferences) {
   const GradientCase& c = GetParam();
   const int sources = c.source.empty() ? 1 : 2;
-  RoutedLayer layer({.tokens = 8, .model_dim = 5, .experts = 4, .top_k = c.top_k, .capacity = c.capacity, .sources = sources},
-                    c.source, /*seed=*/17);
+  RoutedLayer layer(
+      {.tokens = 8, .model_dim = 5, .experts = 4, .top_k = c.top_k, .capacity = c.capacity, .sources = sources},
+      c.source, /*seed=*/17);
   layer.backward();
   EXPECT_EQ(layer.dropped() > 0, c.drops);
   const std::vector<double> dx = layer.dx;
@@ -239,7 +240,8 @@ TEST_P(RoutedLayerGradient, EqualsFiniteDifferences) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, RoutedLayerGradient,
-                         testing::Values(GradientCase{"KeepsAll", 8, 2, {}, false}, GradientCase{"Drops", 3, 2, {}, true},
+                         testing::Values(GradientCase{"KeepsAll", 8, 2, {}, false},
+                                         GradientCase{"Drops", 3, 2, {}, true},
                                          GradientCase{"OneChoice", 8, 1, {}, false},
                                          GradientCase{"TwoSources", 2, 2, {0, 0, 0, 0, 1, 1, 1, 1}, true}),
                          [](const auto& test_case) { return test_case.param.name; });

@@ -3,10 +3,6 @@
 //
 // Capacity is counted per source rank, so what is dropped depends on the layout: the reference counts it
 // by the same partition of the tokens (SourcePartition). Everything else must agree by itself.
-#include <fmt/format.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -14,8 +10,14 @@
 #include <tuple>
 #include <vector>
 
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "planner/fixed_chunks.h"
 #include "planner/gradient_partition.h"
 #include "planner/schedule.h"
+#include "planner/schedule_planner.h"
 #include "tests/executor/training_run.h"
 #include "tests/fakes/fake_cost_model.h"
 
@@ -135,11 +137,21 @@ void expect_same_step(const TrainingStep& step, const TrainingStep& expected) {
   }
 }
 
-// Costs under which the greedy partition cuts gradients into slices of many sizes and fills every kind
-// of slot.
+// Costs under which gradients are cut into slices of many sizes that fill every kind of slot.
 FakeCostModel partitioning_costs() {
   return {[](const KernelWork&) { return Seconds(100e-6); },
           [](const CollectiveWork& work) { return Seconds(5e-6) + work.buffer * SecondsPerByte(20e-9); }};
+}
+
+// Slices as the planner makes them: by all its means, or by the paper's windows alone. Lina's chunks are
+// far above this network's gradients, so here they are smaller.
+std::vector<GradientSlice> make_slices(const StepShape& step, Policy policy, const std::vector<LayerDegrees>& degrees) {
+  const FakeCostModel costs = partitioning_costs();
+  if (policy == Policy::kLina) return fixed_chunk_slices(step, costs, degrees, Bytes(3000.0));
+  const bool partitions = policy == Policy::kFsmoe || policy == Policy::kFsmoeNoIio;
+  const bool by_windows = (degrees.front().forward + degrees.front().backward) % 2 == 1;
+  if (partitions && by_windows) return partition_greedily(step, costs, gradient_windows(step, costs, policy, degrees));
+  return plan_schedule(step, costs, policy, {}).gradients;
 }
 
 Schedule make_schedule(const StepShape& step, Policy policy, LayerDegrees degrees) {
@@ -148,10 +160,7 @@ Schedule make_schedule(const StepShape& step, Policy policy, LayerDegrees degree
     const bool swapped = layer % 2 == 1;
     schedule.degrees[layer] = swapped ? LayerDegrees{degrees.backward, degrees.forward} : degrees;
   }
-  if (policy == Policy::kFsmoe || policy == Policy::kFsmoeNoIio) {
-    const FakeCostModel costs = partitioning_costs();
-    schedule.gradients = partition_greedily(step, costs, gradient_windows(step, costs, policy, schedule.degrees));
-  }
+  schedule.gradients = make_slices(step, policy, schedule.degrees);
   return schedule;
 }
 
