@@ -1,8 +1,10 @@
 // Everything that Chart.js draws. A chart is made by a function of the colours in force, so that it can be
 // made again for the other theme and for paper.
 
-const kLightSeries = ["#2f6db5", "#d08420", "#2b9483", "#8a5bb0", "#bf4a5c", "#66737f", "#7f8f2a", "#2c8db0"];
-const kDarkSeries = ["#6fa8e8", "#edac55", "#56c2ae", "#b990de", "#ea8090", "#a2aeba", "#b5c45c", "#6cc4e4"];
+const kLightSeries = ["#2f6db5", "#d08420", "#2b9483", "#8a5bb0", "#bf4a5c", "#66737f", "#7f8f2a", "#2fa3c7", "#8a5a3c",
+                      "#c77fb0", "#3d4f8f", "#b3a06a"];
+const kDarkSeries = ["#6fa8e8", "#edac55", "#56c2ae", "#b990de", "#ea8090", "#a2aeba", "#b5c45c", "#6cd0ee", "#c79a7c",
+                     "#e3a6d0", "#8d9fe0", "#d3c493"];
 const darkMode = window.matchMedia("(prefers-color-scheme: dark)");
 const isDark = () => darkMode.matches && !document.documentElement.classList.contains("paper");
 const seriesColour = (index) => (isDark() ? kDarkSeries : kLightSeries)[index % kLightSeries.length];
@@ -91,17 +93,20 @@ const whiskers = {
   },
 };
 
-const short = (text) => text.replace(/\.0+(?=\D)/, "");  // "50 ms" on an axis, not "50.0 ms"
-const timeTicks = {callback: (value) => short(seconds(value)), maxTicksLimit: 7};
+// "50 ms" and "1.5 s" on an axis, not "50.0 ms" and "1.50 s".
+const short = (text) => text.replace(/(\.\d*?)0+(?=\D)/, "$1").replace(/\.(?=\D)/, "");
+const timeTicks = {callback: (value) => short(seconds(value)), maxTicksLimit: 7, includeBounds: false};
 const lineLegend = {position: "bottom", labels: {usePointStyle: true, pointStyle: "line", pointStyleWidth: 18}};
 const tooltipLabel = (format) => ({callbacks: {label: (c) => ` ${c.dataset.label}: ${format(c)}`}});
 
-// Datasets that only accompany another have no legend of their own.
+// Datasets that only accompany another have no legend of their own; they hide and show with it.
 const withoutTwins = (label, chart) => !chart.datasets[label.datasetIndex].twin;
-
-function niceAbove(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return Math.ceil(value / power * 5 - 1e-9) / 5 * power;
+function toggleFamily(event, label, legend) {
+  const {chart} = legend;
+  const {family} = chart.data.datasets[label.datasetIndex];
+  const visible = chart.isDatasetVisible(label.datasetIndex);
+  chart.data.datasets.forEach((set, index) => { if (set.family === family) chart.setDatasetVisibility(index, !visible); });
+  chart.update();
 }
 
 // ---- plans ----
@@ -142,7 +147,7 @@ function stepChart() {
 }
 
 function memoryChart() {
-  const terms = [...new Set(data.items.flatMap((item) => item.memory.map((term) => term.name)))];
+  const terms = [...new Set(data.items.flatMap((item) => item.memory.filter((term) => term.bytes > 0).map((term) => term.name)))];
   const datasets = terms.map((name, index) => ({
     label: name, backgroundColor: seriesColour(index), maxBarThickness: 28,
     data: data.items.map((item) => item.memory.find((term) => term.name === name)?.bytes ?? 0),
@@ -216,21 +221,21 @@ function paceChart() {
   for (const item of runs) {
     const colour = itemColour(data.items.indexOf(item));
     const steps = item.log.step;
-    datasets.push({label: item.name, data: item.log.step_time_s.map((time, i) => ({x: steps[i], y: time})),
+    datasets.push({label: item.name, family: item.name, data: item.log.step_time_s.map((time, i) => ({x: steps[i], y: time})),
                    borderColor: colour, backgroundColor: colour, borderWidth: 1.2, pointRadius: 0});
-    datasets.push({label: `${item.name} predicted`, data: [steps[0], steps[steps.length - 1]].map((x) => ({x, y: predictedTime(item)})),
+    datasets.push({label: `${item.name} predicted`, family: item.name, data: [steps[0], steps[steps.length - 1]].map((x) => ({x, y: predictedTime(item)})),
                    borderColor: colour, borderDash: [6, 4], borderWidth: 1.5, pointRadius: 0, pointHitRadius: 0, twin: true});
   }
   // The first steps of a run may be far slower than the rest; they must not flatten everything else.
   const usual = runs.map((item) => item.run.step_time_s.p90);
-  const top = niceAbove(1.3 * Math.max(...usual, ...runs.map(predictedTime)));
+  const top = 1.3 * Math.max(...usual, ...runs.map(predictedTime));
   return {
     type: "line", data: {datasets},
     options: {
       interaction: {mode: "nearest", axis: "x", intersect: false},
       scales: {x: {type: "linear", title: {display: true, text: "step"}, ticks: {precision: 0}},
                y: {beginAtZero: true, max: top, ticks: timeTicks}},
-      plugins: {legend: {...lineLegend, labels: {...lineLegend.labels, filter: withoutTwins}},
+      plugins: {legend: {...lineLegend, labels: {...lineLegend.labels, filter: withoutTwins}, onClick: toggleFamily},
                 tooltip: {callbacks: {title: (c) => c.length ? `step ${c[0].parsed.x}` : "",
                                       label: (c) => ` ${c.dataset.label}: ${seconds(c.parsed.y)}`}}},
     },
@@ -260,7 +265,7 @@ const powerTicks = (base) => (axis) => {
   const first = Math.ceil(log(axis.min) - 1e-9);
   const last = Math.floor(log(axis.max) + 1e-9);
   const stride = Math.max(1, Math.ceil((last - first + 1) / 7));
-  const between = base === 10 && last - first < 2 ? [1, 2, 5] : [1];
+  const between = last - first < 2 ? (base === 10 ? [1, 2, 5] : [1, base / 2]) : [1];
   axis.ticks = [];
   for (let power = between.length > 1 ? first - 1 : first; power <= last; power += stride) {
     for (const factor of between) axis.ticks.push({value: factor * base ** power});
@@ -272,27 +277,29 @@ const logAxis = (base, format, title) => ({type: "logarithmic", afterBuildTicks:
                                            title: {display: Boolean(title), text: title},
                                            ticks: {callback: (value) => short(format(value))}});
 
-// A scatter of medians with whiskers, and the curve of its series.
-function fitDatasets(label, colour, points, curve, hollow = false) {
-  const sets = [{label, data: points.map((p) => ({x: p.x, y: p.median, point: p})), borderColor: colour,
+// A scatter of medians with whiskers, and the curve of its series. `family` hides and shows together.
+function fitDatasets({label, family, colour, points, curve, hollow = false, twin = false}) {
+  const sets = [{label, family, twin, data: points.map((p) => ({x: p.x, y: p.median, point: p})), borderColor: colour,
                  backgroundColor: hollow ? cssColour("card") : colour, borderWidth: hollow ? 1.6 : 0, pointRadius: 3.5,
                  pointHoverRadius: 5, whiskers: points.map(({low, high}) => ({low, high})), whiskerColour: colour, cap: 3}];
   if (curve.length > 0) {
-    sets.push({label: `${label} fit`, type: "line", data: curve, borderColor: colour, borderWidth: 1.3, pointRadius: 0,
-               pointHitRadius: 0, twin: true, borderDash: hollow ? [5, 4] : []});
+    sets.push({label: `${label} fit`, family, twin: true, type: "line", data: curve, borderColor: colour, borderWidth: 1.3,
+               pointRadius: 0, pointHitRadius: 0, borderDash: hollow ? [5, 4] : []});
   }
   return sets;
 }
 
+const rangeOf = (values, margin) => ({min: Math.min(...values) / margin, max: Math.max(...values) * margin});
+
 function fitChart(datasets, xAxis) {
-  const times = datasets.flatMap((set) => set.data.flatMap((p) => p.point ? [p.point.low, p.point.high] : [p.y]));
-  const [low, high] = [Math.min(...times) / 1.25, Math.max(...times) * 1.25];
+  const points = datasets.flatMap((set) => set.data);
+  const times = points.flatMap((p) => p.point ? [p.point.low, p.point.high] : [p.y]);
   return {
     type: "scatter", data: {datasets}, plugins: [whiskers],
     options: {
-      scales: {x: xAxis, y: {...logAxis(10, seconds), min: low, max: high}},
+      scales: {x: {...xAxis, ...rangeOf(points.map((p) => p.x), 1.2)}, y: {...logAxis(10, seconds), ...rangeOf(times, 1.25)}},
       plugins: {
-        legend: {position: "bottom", labels: {usePointStyle: true, filter: withoutTwins}},
+        legend: {position: "bottom", labels: {usePointStyle: true, filter: withoutTwins}, onClick: toggleFamily},
         tooltip: {callbacks: {label: (c) => {
           const p = c.raw.point;
           return p ? [` ${c.dataset.label}`, ` ${p.size}: ${seconds(p.median)} (${seconds(p.low)} – ${seconds(p.high)}), ${p.repeats} repeats`] : "";
@@ -313,20 +320,24 @@ function collectiveChart(series) {
         curve.push({x, y: s.line.alpha_s + x * s.line.beta_s_per_byte});
       }
     }
-    return fitDatasets(s.line ? `${s.group}: ${s.line.text}` : s.group, seriesColour(index), points, curve);
+    const label = s.line ? `${s.group}: ${s.line.text}` : s.group;
+    return fitDatasets({label, family: s.group, colour: seriesColour(index), points, curve});
   });
   return fitChart(datasets, logAxis(4, bytes, "buffer of a rank"));
 }
 
-function kernelChart(series) {
+// Points of a shape share a colour: filled forward, hollow backward.
+function kernelChart(series, counted) {
   const shapes = [...new Set(series.map((s) => s.shape))];
   const datasets = series.flatMap((s) => {
-    const points = s.points.map((p) => ({...p, x: p.rows, size: `${whole(p.rows)} rows`}));
-    const label = shapes.length > 1 ? `${s.pass}: ${s.shape}` : s.pass;
-    const curve = points.filter((p) => p.fit).map((p) => ({x: p.x, y: p.fit}));
-    return fitDatasets(label, seriesColour(shapes.indexOf(s.shape)), points, curve, s.pass === "backward");
+    const backward = s.pass === "backward";
+    const points = s.points.map((p) => ({...p, x: p.rows, size: `${whole(p.rows)} ${counted}`}));
+    const label = shapes.length > 1 ? (backward ? `${s.shape}, backward` : s.shape) : s.pass;
+    return fitDatasets({label, family: shapes.length > 1 ? s.shape : s.pass, colour: seriesColour(shapes.indexOf(s.shape)), points,
+                        curve: points.filter((p) => p.fit).map((p) => ({x: p.x, y: p.fit})),
+                        hollow: backward, twin: backward && shapes.length > 1});
   });
-  return fitChart(datasets, logAxis(4, whole, "rows"));
+  return fitChart(datasets, logAxis(4, (n) => n >= 2 ** 20 ? `${significant(n / 2 ** 20)} Mi` : whole(n), counted));
 }
 
 function residualText(series, of) {
@@ -351,6 +362,8 @@ function drawFits(cluster, grid) {
     const series = cluster.kernels.filter((s) => s.op === op);
     const shapes = new Set(series.map((s) => s.shape));
     const note = residualText(series, (s) => s.residual_p90 === undefined ? null : [s.residual_median, s.residual_p90]);
-    figure(words(op), note, legendHeight(shapes.size > 1 ? series.length : 1), () => kernelChart(series));
+    const passes = shapes.size > 1 && series.some((s) => s.pass === "backward") ? "filled forward, hollow backward;" : "";
+    const counted = op === "optimizer" || op === "gradient_norm" ? "elements" : "rows";
+    figure(words(op), `${passes}${note}`, legendHeight(shapes.size), () => kernelChart(series, counted));
   }
 }

@@ -10,6 +10,11 @@ const kKinds = {
   gradient_reduce: ["#8f3f3f", "#c97272"], balance_reduce: ["#b0a090", "#bfb0a1"], norm_reduce: ["#c9bcae", "#cabfb3"],
 };
 const kindColour = (kind) => (kKinds[kind] ?? ["#888888", "#aaaaaa"])[isDark() ? 1 : 0];
+// Dark letters on light colours and the other way round (relative luminance of sRGB, roughly).
+function readableOn(colour) {
+  const [r, g, b] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  return 0.3 * r + 0.59 * g + 0.11 * b > 150 ? "#1c2733" : "#ffffff";
+}
 const kQueues = ["compute", "intra", "inter", "host"];
 const kQueueNames = {compute: "compute", intra: "links in node", inter: "links between nodes", host: "host"};
 
@@ -98,7 +103,7 @@ function drawSpan(ctx, span, top, x, width) {
     ctx.beginPath();
     ctx.rect(left, top, drawn - 3, kLaneHeight);
     ctx.clip();
-    ctx.fillStyle = isDark() ? "#0f151b" : "#ffffff";
+    ctx.fillStyle = readableOn(kindColour(span.task.kind));
     ctx.font = `11px ${getComputedStyle(document.body).fontFamily}`;
     if (ctx.measureText(label).width < drawn - 6) ctx.fillText(label, left + 4, top + kLaneHeight / 2 + 0.5);
     ctx.restore();
