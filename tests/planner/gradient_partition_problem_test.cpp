@@ -6,9 +6,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "planner/gradient_partition_exact.h"
-#include "planner/simulator.h"
 #include "tests/planner/random_step.h"
+#include "tests/planner/simulated_backward.h"
 
 namespace sextant {
 namespace {
@@ -44,41 +43,6 @@ Partition random_partition(std::mt19937& random, const PartitionProblem& problem
   return partition;
 }
 
-Schedule schedule_of(const PartitionProblem& problem, const Partition& partition, Policy policy) {
-  Schedule schedule{policy, {}, gradient_slices(problem, partition)};
-  for (int p = problem.num_positions() - 1; p >= 0; --p) {
-    schedule.degrees.push_back(
-        {1, problem.options(p)[static_cast<std::size_t>(partition.options[static_cast<std::size_t>(p)])].degree});
-  }
-  return schedule;
-}
-
-// Sum of the backward passes in a simulated step: from the head's start to the embedding's end, in the
-// last micro-batch to the start of the gradient norm.
-Seconds simulated_backward(const StepShape& step, const Schedule& schedule, const CostModel& costs) {
-  const TaskGraph graph = build_step_graph(step, schedule);
-  const Timeline timeline = simulate(graph, costs);
-  Seconds total;
-  for (std::size_t i = 0; i < graph.tasks.size(); ++i) {
-    const Task& task = graph.tasks[i];
-    if (task.kind == TaskKind::kHead && task.phase == Phase::kBackward) total -= timeline.spans[i].start;
-    if (task.kind == TaskKind::kGradientNorm) total += timeline.spans[i].start;
-    const bool last = task.micro_batch == step.num_micro_batches - 1;
-    if (task.kind == TaskKind::kEmbedding && task.phase == Phase::kBackward && !last) total += timeline.spans[i].end;
-  }
-  return total;
-}
-
-// Blocks wait for every slice, and all slices stand in the same queues: the model claims to be exact.
-bool is_exact(const PartitionProblem& problem) {
-  LinkSet links = 0;
-  for (const ReductionGroup& group : problem.groups) {
-    if (group.exists && links != 0 && group.links != links) return false;
-    if (group.exists) links = group.links;
-  }
-  return links == 0 || links == problem.block_links;
-}
-
 TEST(BackwardTime, IsWhatTheSimulatorGives) {
   constexpr unsigned kSeed = 301;
   std::printf("seed %u\n", kSeed);
@@ -95,7 +59,7 @@ TEST(BackwardTime, IsWhatTheSimulatorGives) {
     const Seconds simulated = simulated_backward(step, schedule_of(problem, partition, policy), costs);
     const std::string which = fmt::format("instance {} {} {} latency {}", i, to_text(step.layout.degrees()),
                                           to_text(policy), costs.launch_latency().value());
-    if (is_exact(problem)) {
+    if (claims_exactness(problem)) {
       ++exact;
       EXPECT_NEAR(claimed.value(), simulated.value(), 1e-9 * simulated.value()) << which;
     } else {
@@ -104,6 +68,44 @@ TEST(BackwardTime, IsWhatTheSimulatorGives) {
     }
   }
   std::printf("%d instances exact; elsewhere the claim is up to %.1f %% too long\n", exact, 100.0 * longest);
+}
+
+// Lines through two sizes; below 10 elements a floor of 3 s.
+ReductionCost piecewise() {
+  return {[](std::int64_t n) { return Seconds(std::max(3.0, 1.0 + 0.2 * static_cast<double>(n))); }, 50, 1000};
+}
+
+TEST(ReductionCost, AffineFunctionIsBelowTheTime) {
+  const ReductionCost cost = piecewise();
+  EXPECT_FALSE(cost.is_affine());
+  EXPECT_NEAR(cost.alpha().value(), 1.0, 0.2);
+  for (std::int64_t n = 1; n <= 1000; n += 7) {
+    EXPECT_LE((cost.alpha() + static_cast<double>(n) * cost.per_element()).value(), cost.time(n).value() + 1e-9) << n;
+  }
+}
+
+TEST(ReductionCost, LinesAreRecognised) {
+  const ReductionCost cost([](std::int64_t n) { return Seconds(2.0 + 0.5 * static_cast<double>(n)); }, 3, 1000);
+  EXPECT_TRUE(cost.is_affine());
+  EXPECT_NEAR(cost.alpha().value(), 2.0, 1e-9);
+  EXPECT_NEAR(cost.per_element().value(), 0.5, 1e-12);
+}
+
+// Growth faster than a line: no affine function with a start-up lies below; a ray does.
+TEST(ReductionCost, ConvexCostHasARayBelow) {
+  const ReductionCost cost([](std::int64_t n) { return Seconds(1e-3 * static_cast<double>(n * n)); }, 500, 1000);
+  EXPECT_EQ(cost.alpha().value(), 0.0);
+  EXPECT_NEAR(cost.per_element().value(), 1e-3, 1e-9);
+}
+
+// 1 + 0.2 n <= 5 for n <= 20; 2.9 s are less than any slice takes; 3 s hold 10.
+TEST(ReductionCost, FittingIsTheInverseOfTime) {
+  const ReductionCost cost = piecewise();
+  EXPECT_EQ(cost.fitting(1000, Seconds(5.0)), 20);
+  EXPECT_EQ(cost.fitting(15, Seconds(5.0)), 15);
+  EXPECT_EQ(cost.fitting(1000, Seconds(2.9)), 0);
+  EXPECT_EQ(cost.fitting(1000, Seconds(3.0)), 10);
+  EXPECT_EQ(cost.fitting(0, Seconds(3.0)), 0);
 }
 
 }  // namespace
