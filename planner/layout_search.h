@@ -17,7 +17,7 @@ struct SearchRequest {
   Network network;
   std::int64_t global_batch = 0;  // samples a step
   std::int64_t sequence = 0;
-  std::optional<Policy> policy;   // absent: all
+  std::optional<Policy> policy;  // absent: all
   // --fix: only layouts with these degrees.
   std::optional<int> pp, dp, cp, tp, edp, ep, esp;
   std::optional<std::int64_t> micro_batch;

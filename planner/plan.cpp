@@ -20,8 +20,13 @@ void write_layout(YamlWriter& yaml, const ParallelLayout& layout) {
       .entry("devices_per_node", layout.topology().devices_per_node)
       .end();
   yaml.begin_flow_map("layout")
-      .entry("pp", d.pp).entry("dp", d.dp).entry("cp", d.cp).entry("tp", d.tp)
-      .entry("edp", d.edp).entry("ep", d.ep).entry("esp", d.esp)
+      .entry("pp", d.pp)
+      .entry("dp", d.dp)
+      .entry("cp", d.cp)
+      .entry("tp", d.tp)
+      .entry("edp", d.edp)
+      .entry("ep", d.ep)
+      .entry("esp", d.esp)
       .end();
 }
 
@@ -37,8 +42,11 @@ void write_schedule(YamlWriter& yaml, const Schedule& schedule) {
   yaml.begin_list("gradients");
   for (const GradientSlice& slice : schedule.gradients) {
     yaml.begin_flow_map()
-        .entry("group", to_text(slice.group)).entry("begin", slice.begin).entry("end", slice.end)
-        .entry("slot", to_text(slice.slot.kind)).entry("layer", slice.slot.layer)
+        .entry("group", to_text(slice.group))
+        .entry("begin", slice.begin)
+        .entry("end", slice.end)
+        .entry("slot", to_text(slice.slot.kind))
+        .entry("layer", slice.slot.layer)
         .end();
   }
   yaml.end().end();
@@ -64,7 +72,7 @@ ParallelLayout read_layout(const ConfigNode& root) {
   const ConfigNode node = root["layout"];
   node.expect_keys({"pp", "dp", "cp", "tp", "edp", "ep", "esp"});
   const auto degree = [&](const char* key) { return node[key].as_count(); };
-  const ParallelDegrees degrees{degree("pp"), degree("dp"), degree("cp"), degree("tp"),
+  const ParallelDegrees degrees{degree("pp"),  degree("dp"), degree("cp"), degree("tp"),
                                 degree("edp"), degree("ep"), degree("esp")};
   try {
     return ParallelLayout(degrees, {topology["nodes"].as_count(), topology["devices_per_node"].as_count()});
@@ -124,8 +132,9 @@ Prediction read_prediction(const ConfigNode& node) {
   p.peak_memory = node["peak_memory"].as_bytes();
   p.tokens_per_s_per_device = node["tokens_per_s_per_device"].as_double(0.0, 1e18);
   p.mfu = node["mfu"].as_double(0.0, 1e6);
-  p.worst_source = read_enum<CostSource>(node["worst_source"], std::array{CostSource::kMeasured, CostSource::kInterpolated,
-                                                                          CostSource::kFitted, CostSource::kDatasheet});
+  p.worst_source = read_enum<CostSource>(
+      node["worst_source"],
+      std::array{CostSource::kMeasured, CostSource::kInterpolated, CostSource::kFitted, CostSource::kDatasheet});
   return p;
 }
 
@@ -186,8 +195,12 @@ Plan load_plan(const std::filesystem::path& path) {
   const StepShape step = read_step(root);
   Schedule schedule = read_schedule(root["schedule"], step.network.layers, step.capacity());
   check_schedule(root["schedule"], step, schedule);
-  return Plan{step, std::move(schedule), read_prediction(root["prediction"]), root["network_hash"].as_string(),
-              root["cluster_hash"].as_string(), root["cluster"].as_string()};
+  return Plan{step,
+              std::move(schedule),
+              read_prediction(root["prediction"]),
+              root["network_hash"].as_string(),
+              root["cluster_hash"].as_string(),
+              root["cluster"].as_string()};
 }
 
 }  // namespace sextant

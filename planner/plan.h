@@ -16,9 +16,9 @@ namespace sextant {
 
 struct Prediction {
   Seconds step_time;
-  Seconds step_time_low;    // interval from the profile's own spread and residuals
+  Seconds step_time_low;  // interval from the profile's own spread and residuals
   Seconds step_time_high;
-  Seconds lower_bound;      // no schedule of this layout's tasks can be faster on the model
+  Seconds lower_bound;  // no schedule of this layout's tasks can be faster on the model
   Seconds exposed_communication;
   Bytes peak_memory;
   double tokens_per_s_per_device = 0.0;

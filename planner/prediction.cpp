@@ -36,8 +36,10 @@ bool is_chunk_task(const Task& task) {
     case TaskKind::kExpertGather:
     case TaskKind::kExpert:
     case TaskKind::kExpertScatter:
-    case TaskKind::kCombine: return true;
-    default: return false;
+    case TaskKind::kCombine:
+      return true;
+    default:
+      return false;
   }
 }
 

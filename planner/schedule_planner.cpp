@@ -1,9 +1,9 @@
 #include "planner/schedule_planner.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <numeric>
+
+#include <fmt/format.h>
 
 #include "planner/fixed_chunks.h"
 #include "planner/fsmoe_step2.h"

@@ -10,9 +10,12 @@ namespace {
 
 Seconds pick(const CostEstimate& estimate, Quantile quantile) {
   switch (quantile) {
-    case Quantile::kLow: return estimate.low;
-    case Quantile::kMedian: return estimate.time;
-    case Quantile::kHigh: return estimate.high;
+    case Quantile::kLow:
+      return estimate.low;
+    case Quantile::kMedian:
+      return estimate.time;
+    case Quantile::kHigh:
+      return estimate.high;
   }
   return estimate.time;
 }

@@ -123,8 +123,8 @@ class StepGraphBuilder {
   TaskId forward_layer(int layer, int micro_batch, TaskId x) {
     const Task base{.phase = Phase::kForward, .layer = layer, .micro_batch = micro_batch};
     const TaskId attended = attention(base, x, Pass::kForward, {});
-    const TaskId routed = emit_kernel(with_kind(base, TaskKind::kRoute), route_work(step_, Pass::kForward),
-                                      {attended, x});
+    const TaskId routed =
+        emit_kernel(with_kind(base, TaskKind::kRoute), route_work(step_, Pass::kForward), {attended, x});
     const Ids combined = moe_chunks({Phase::kForward, layer, micro_batch, degrees(layer).forward}, routed, {});
     return emit_kernel(with_kind(base, TaskKind::kUnroute), unroute_work(step_, Pass::kForward), combined);
   }
@@ -152,7 +152,8 @@ class StepGraphBuilder {
     const TaskId gathered = emit_collective(with_kind(base, TaskKind::kAttentionGather), GroupKind::kTp,
                                             attention_gather_work(step_), input);
     if (slot) reduce_gradients(*slot);
-    last_attention_ = emit_kernel(with_kind(base, TaskKind::kAttention), attention_work(step_, pass), {gathered, input});
+    last_attention_ =
+        emit_kernel(with_kind(base, TaskKind::kAttention), attention_work(step_, pass), {gathered, input});
     return emit_collective(with_kind(base, TaskKind::kAttentionScatter), GroupKind::kTp, attention_scatter_work(step_),
                            last_attention_);
   }
@@ -160,8 +161,12 @@ class StepGraphBuilder {
   // D_i, A_i for all chunks; the slices; E_i; then S_i, C_i. Returns the last task of every chunk.
   Ids moe_chunks(const ChunkContext& context, TaskId input, std::optional<GradientSlot> slot) {
     const auto chunk = [&](TaskKind kind, int index) {
-      return Task{.kind = kind, .phase = context.phase, .layer = context.layer, .micro_batch = context.micro_batch,
-                  .chunk = index, .num_chunks = context.num_chunks};
+      return Task{.kind = kind,
+                  .phase = context.phase,
+                  .layer = context.layer,
+                  .micro_batch = context.micro_batch,
+                  .chunk = index,
+                  .num_chunks = context.num_chunks};
     };
     const auto rows = [&](int index) { return chunk_range(step_.capacity(), index, context.num_chunks).rows(); };
     const Pass pass = context.phase == Phase::kForward ? Pass::kForward : Pass::kBackward;
@@ -191,17 +196,18 @@ class StepGraphBuilder {
 
   void backward(int micro_batch) {
     const int layers = step_.network.layers;
-    TaskId dx = emit_kernel({.kind = TaskKind::kHead, .phase = Phase::kBackward, .layer = -1, .micro_batch = micro_batch},
-                            head_work(step_, Pass::kBackward), {});
+    TaskId dx =
+        emit_kernel({.kind = TaskKind::kHead, .phase = Phase::kBackward, .layer = -1, .micro_batch = micro_batch},
+                    head_work(step_, Pass::kBackward), {});
     if (reduces(micro_batch)) {
       dense_ready(0, dx);
       experts_ready(0, dx);
       reduce_gradients({GradientSlot::Kind::kAfterLayer, layers});
     }
     for (int layer = layers - 1; layer >= 0; --layer) dx = backward_layer(layer, micro_batch, dx);
-    const TaskId embedded = emit_kernel(
-        {.kind = TaskKind::kEmbedding, .phase = Phase::kBackward, .layer = -1, .micro_batch = micro_batch},
-        embedding_work(step_, Pass::kBackward), after_barrier({dx}));
+    const TaskId embedded =
+        emit_kernel({.kind = TaskKind::kEmbedding, .phase = Phase::kBackward, .layer = -1, .micro_batch = micro_batch},
+                    embedding_work(step_, Pass::kBackward), after_barrier({dx}));
     if (reduces(micro_batch)) {
       dense_ready(layers + 1, embedded);
       experts_ready(layers + 1, embedded);
@@ -215,8 +221,8 @@ class StepGraphBuilder {
       return last ? std::optional<GradientSlot>({kind, layer}) : std::nullopt;
     };
     const Task base{.phase = Phase::kBackward, .layer = layer, .micro_batch = micro_batch};
-    const TaskId unrouted = emit_kernel(with_kind(base, TaskKind::kUnroute), unroute_work(step_, Pass::kBackward),
-                                        after_barrier({dy}));
+    const TaskId unrouted =
+        emit_kernel(with_kind(base, TaskKind::kUnroute), unroute_work(step_, Pass::kBackward), after_barrier({dy}));
     Ids combined = moe_chunks({Phase::kBackward, layer, micro_batch, degrees(layer).backward}, unrouted,
                               slot(GradientSlot::Kind::kMoe));
     combined.push_back(balance_);
@@ -261,11 +267,14 @@ class StepGraphBuilder {
       const TaskId ready = gradient_ready_[group][static_cast<std::size_t>(unit)];
       SEXTANT_CHECK(ready != kNoTask, "{} slice up to {} is issued before its gradient exists", to_text(slice.group),
                     slice.end);
-      const Task task{.kind = TaskKind::kGradientReduce, .phase = Phase::kBackward, .layer = slot.layer,
-                      .micro_batch = step_.num_micro_batches - 1, .gradient_begin = slice.begin,
+      const Task task{.kind = TaskKind::kGradientReduce,
+                      .phase = Phase::kBackward,
+                      .layer = slot.layer,
+                      .micro_batch = step_.num_micro_batches - 1,
+                      .gradient_begin = slice.begin,
                       .gradient_end = slice.end};
-      const TaskId id = emit_collective(task, slice.group,
-                                        gradient_reduce_work(step_, slice.group, slice.end - slice.begin), ready);
+      const TaskId id =
+          emit_collective(task, slice.group, gradient_reduce_work(step_, slice.group, slice.end - slice.begin), ready);
       reductions_.push_back(id);
       if (slot.kind == GradientSlot::Kind::kAfterLayer) barrier_.push_back(id);
     }
@@ -285,8 +294,8 @@ class StepGraphBuilder {
   const Schedule& schedule_;
   TaskGraph graph_;
   bool any_inter_ = false;
-  std::array<std::vector<std::int64_t>, kNumGroupKinds> unit_ends_;    // [group][unit] end in the flat buffer
-  std::array<std::vector<TaskId>, kNumGroupKinds> gradient_ready_;     // [group][unit]
+  std::array<std::vector<std::int64_t>, kNumGroupKinds> unit_ends_;  // [group][unit] end in the flat buffer
+  std::array<std::vector<TaskId>, kNumGroupKinds> gradient_ready_;   // [group][unit]
   Ids reductions_;
   Ids barrier_;
   TaskId balance_ = kNoTask;

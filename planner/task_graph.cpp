@@ -38,32 +38,52 @@ int expected_places(const Task& task, Resource queue) {
 
 const char* to_text(Phase phase) {
   switch (phase) {
-    case Phase::kForward: return "forward";
-    case Phase::kBackward: return "backward";
-    case Phase::kUpdate: return "update";
+    case Phase::kForward:
+      return "forward";
+    case Phase::kBackward:
+      return "backward";
+    case Phase::kUpdate:
+      return "update";
   }
   return "?";
 }
 
 const char* to_text(TaskKind kind) {
   switch (kind) {
-    case TaskKind::kEmbedding: return "embedding";
-    case TaskKind::kAttentionGather: return "attention_gather";
-    case TaskKind::kAttention: return "attention";
-    case TaskKind::kAttentionScatter: return "attention_scatter";
-    case TaskKind::kRoute: return "route";
-    case TaskKind::kDispatch: return "dispatch";
-    case TaskKind::kExpertGather: return "expert_gather";
-    case TaskKind::kExpert: return "expert";
-    case TaskKind::kExpertScatter: return "expert_scatter";
-    case TaskKind::kCombine: return "combine";
-    case TaskKind::kUnroute: return "unroute";
-    case TaskKind::kHead: return "head";
-    case TaskKind::kBalanceReduce: return "balance_reduce";
-    case TaskKind::kGradientReduce: return "gradient_reduce";
-    case TaskKind::kGradientNorm: return "gradient_norm";
-    case TaskKind::kNormReduce: return "norm_reduce";
-    case TaskKind::kOptimizer: return "optimizer";
+    case TaskKind::kEmbedding:
+      return "embedding";
+    case TaskKind::kAttentionGather:
+      return "attention_gather";
+    case TaskKind::kAttention:
+      return "attention";
+    case TaskKind::kAttentionScatter:
+      return "attention_scatter";
+    case TaskKind::kRoute:
+      return "route";
+    case TaskKind::kDispatch:
+      return "dispatch";
+    case TaskKind::kExpertGather:
+      return "expert_gather";
+    case TaskKind::kExpert:
+      return "expert";
+    case TaskKind::kExpertScatter:
+      return "expert_scatter";
+    case TaskKind::kCombine:
+      return "combine";
+    case TaskKind::kUnroute:
+      return "unroute";
+    case TaskKind::kHead:
+      return "head";
+    case TaskKind::kBalanceReduce:
+      return "balance_reduce";
+    case TaskKind::kGradientReduce:
+      return "gradient_reduce";
+    case TaskKind::kGradientNorm:
+      return "gradient_norm";
+    case TaskKind::kNormReduce:
+      return "norm_reduce";
+    case TaskKind::kOptimizer:
+      return "optimizer";
   }
   return "?";
 }

@@ -22,7 +22,7 @@ enum class Phase { kForward, kBackward, kUpdate };
 
 enum class TaskKind {
   kEmbedding,
-  kAttentionGather,   // all-gather over tp along the sequence; backward: before attention', of the output gradient
+  kAttentionGather,  // all-gather over tp along the sequence; backward: before attention', of the output gradient
   kAttention,
   kAttentionScatter,  // reduce-scatter over tp
   kRoute,             // residual, norm, gate, order
@@ -36,7 +36,7 @@ enum class TaskKind {
   kBalanceReduce,     // all-reduce of the expert loads of all layers, for the auxiliary loss
   kGradientReduce,    // all-reduce of one slice of gradients
   kGradientNorm,
-  kNormReduce,        // all-reduce of the squared gradient norm and the loss
+  kNormReduce,  // all-reduce of the squared gradient norm and the loss
   kOptimizer,
 };
 inline constexpr int kNumTaskKinds = 17;
@@ -57,14 +57,15 @@ struct ChunkRange {
 struct Task {
   TaskKind kind = TaskKind::kExpert;
   Phase phase = Phase::kForward;
-  int layer = 0;        // -1 where no layer is meant
+  int layer = 0;  // -1 where no layer is meant
   int micro_batch = 0;
   int chunk = 0;
   int num_chunks = 1;
   Work work = {};
-  std::optional<GroupKind> group = {};    // of a collective
-  std::vector<Resource> uses = {};        // what it occupies; never empty
-  Resource queue = Resource::kCompute;    // where it is issued (a policy may issue a collective elsewhere than on its link)
+  std::optional<GroupKind> group = {};  // of a collective
+  std::vector<Resource> uses = {};      // what it occupies; never empty
+  Resource queue =
+      Resource::kCompute;  // where it is issued (a policy may issue a collective elsewhere than on its link)
   std::optional<Resource> second_queue = {};  // held as well
   // kGradientReduce: elements [begin, end) of the group's flat gradient buffer (order of readiness).
   std::int64_t gradient_begin = 0;

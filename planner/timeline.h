@@ -20,9 +20,9 @@ struct Timeline {
 
 struct TimelineSummary {
   Seconds step_time;
-  std::array<Seconds, kNumResources> busy;     // union of the spans that use the resource
-  Seconds exposed_communication;               // a link is busy and compute is not
-  Seconds idle;                                // nothing runs
+  std::array<Seconds, kNumResources> busy;  // union of the spans that use the resource
+  Seconds exposed_communication;            // a link is busy and compute is not
+  Seconds idle;                             // nothing runs
 };
 [[nodiscard]] TimelineSummary summarize(const TaskGraph& graph, const Timeline& timeline);
 

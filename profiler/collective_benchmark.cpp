@@ -55,7 +55,8 @@ void issue(Collective op, Communicator& group, Stream& stream, const Buffer& sen
       return group.all_gather(stream, send.data(), receive.data(), share, DataType::kFloat32);
     case Collective::kReduceScatter:
       return group.reduce_scatter(stream, send.data(), receive.data(), share, DataType::kFloat32);
-    case Collective::kAllReduce: return group.all_reduce(stream, receive.data(), elements, DataType::kFloat32);
+    case Collective::kAllReduce:
+      return group.all_reduce(stream, receive.data(), elements, DataType::kFloat32);
   }
 }
 
@@ -77,7 +78,8 @@ std::vector<CollectiveSeries> measure_collectives(World& world, const Collective
     for (int op = 0; op < kNumCollectives; ++op) {
       CollectiveSeries series{.op = Collective(op), .group = shape, .points = {}, .line = {}, .source = {}};
       for (const Bytes buffer : options.buffers) {
-        on_measurement(fmt::format("{} {}x{} {}", to_text(series.op), shape.nodes, shape.ranks_per_node, to_text(buffer)));
+        on_measurement(
+            fmt::format("{} {}x{} {}", to_text(series.op), shape.nodes, shape.ranks_per_node, to_text(buffer)));
         const auto elements = static_cast<std::size_t>(buffer.value()) / kElementBytes;
         const auto call = [&](Stream& s) { issue(series.op, *group, s, send, receive, elements); };
         series.points.push_back({buffer, measure(world, *stream, call, options.repeat)});

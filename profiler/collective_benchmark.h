@@ -20,7 +20,8 @@ struct CollectiveBenchmarkOptions {
 
 // Collective over `world`. All groups of one shape run at once, as in training. `topology` gives the
 // shapes; `on_measurement` is called before each one with its name.
-[[nodiscard]] std::vector<CollectiveSeries> measure_collectives(World& world, const CollectiveBenchmarkOptions& options,
-                                                                const std::function<void(const std::string&)>& on_measurement);
+[[nodiscard]] std::vector<CollectiveSeries> measure_collectives(
+    World& world, const CollectiveBenchmarkOptions& options,
+    const std::function<void(const std::string&)>& on_measurement);
 
 }  // namespace sextant

@@ -39,7 +39,8 @@ std::vector<int> divisors(int number) {
 }
 
 Schedule uniform_schedule(const StepShape& step, int degree) {
-  return {Policy::kSequential, std::vector<LayerDegrees>(static_cast<std::size_t>(step.network.layers), {degree, degree}),
+  return {Policy::kSequential,
+          std::vector<LayerDegrees>(static_cast<std::size_t>(step.network.layers), {degree, degree}),
           whole_unit_slices(step, Policy::kSequential)};
 }
 
@@ -129,7 +130,8 @@ std::vector<KernelCase> kernel_cases(const Topology& topology, const KernelBench
     add(whole, {.dp = ranks, .edp = ranks}, options.micro_batches.front(), Timed::kUpdate);
     for (const int ep : divisors(ranks)) {
       for (const int tp : {1, ranks}) {
-        add(whole, {.dp = ranks / tp, .tp = tp, .ep = ep, .esp = ranks / ep}, options.micro_batches.front(), Timed::kUpdate);
+        add(whole, {.dp = ranks / tp, .tp = tp, .ep = ep, .esp = ranks / ep}, options.micro_batches.front(),
+            Timed::kUpdate);
       }
     }
   }

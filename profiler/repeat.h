@@ -10,9 +10,9 @@
 namespace sextant {
 
 struct RepeatOptions {
-  int repeats = 9;                       // timed blocks; median and 10th / 90th percentile are over them
-  Seconds block_time = Seconds(0.012);   // a block calls back to back for at least this long
-  int max_calls = 200;                   // per block
+  int repeats = 9;                      // timed blocks; median and 10th / 90th percentile are over them
+  Seconds block_time = Seconds(0.012);  // a block calls back to back for at least this long
+  int max_calls = 200;                  // per block
 };
 
 // Issues `call` to `stream` in blocks of back-to-back calls behind a barrier. A block's time is that of

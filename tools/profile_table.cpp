@@ -1,20 +1,20 @@
 #include "tools/profile_table.h"
 
 #include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 namespace sextant {
 namespace {
 
-std::string percent(double fraction) { return fmt::format("{:.1f} %", 100.0 * fraction); }
+std::string percent(double fraction) {
+  return fmt::format("{:.1f} %", 100.0 * fraction);
+}
 
 std::string collective_row(const CollectiveSeries& series) {
   const CollectivePoint& last = series.points.back();
   return fmt::format("  {:<15} {}x{:<4} {:>10} {:>12} {:>10} {:>9} {:>9}\n", to_text(series.op), series.group.nodes,
-                     series.group.ranks_per_node, to_text(series.line->alpha),
-                     to_text(last.buffer / last.time.median), to_text(last.buffer),
-                     percent(series.line->residual.median), percent(series.line->residual.p90));
+                     series.group.ranks_per_node, to_text(series.line->alpha), to_text(last.buffer / last.time.median),
+                     to_text(last.buffer), percent(series.line->residual.median), percent(series.line->residual.p90));
 }
 
 std::string kernel_row(const KernelFit& fit) {
@@ -36,8 +36,8 @@ std::string profile_table(const Cluster& cluster) {
   for (const CollectiveSeries& series : cluster.collectives) {
     if (!series.points.empty() && series.line) text += collective_row(series);
   }
-  text += fmt::format("\n  {:<15} {:<9} {:>10} {:>14} {:>9} {:>9}\n", "kernel", "pass", "alpha", "rate", "residual",
-                      "p90");
+  text +=
+      fmt::format("\n  {:<15} {:<9} {:>10} {:>14} {:>9} {:>9}\n", "kernel", "pass", "alpha", "rate", "residual", "p90");
   for (const KernelFit& fit : cluster.kernel_fits) text += kernel_row(fit);
   return text + "\n";
 }

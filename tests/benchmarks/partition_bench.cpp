@@ -1,8 +1,8 @@
 // Time of the gradient partition: the exact one for networks of 7 to 64 layers on the FSMoE testbeds, with the
 // pricing of its problem and alone, and the paper's two steps.
-#include <benchmark/benchmark.h>
-
 #include <numeric>
+
+#include <benchmark/benchmark.h>
 
 #include "models/cluster.h"
 #include "planner/fsmoe_step2.h"

@@ -17,8 +17,8 @@ inline StepShape fsmoe_step(char testbed, int layers) {
   network.layers = layers;
   network.num_experts = topology.nodes;
   network.capacity_factor = 1.2;
-  const ParallelDegrees degrees{.dp = topology.nodes, .tp = topology.devices_per_node, .ep = topology.nodes,
-                                .esp = topology.devices_per_node};
+  const ParallelDegrees degrees{
+      .dp = topology.nodes, .tp = topology.devices_per_node, .ep = topology.nodes, .esp = topology.devices_per_node};
   return {network, ParallelLayout(degrees, topology), 1, 1, testbed == 'a' ? 1024 : 256, 4};
 }
 

@@ -1,8 +1,8 @@
 #include "planner/fsmoe_step2.h"
 
-#include <gtest/gtest.h>
-
 #include <cstdio>
+
+#include <gtest/gtest.h>
 
 #include "planner/gradient_partition.h"
 #include "planner/gradient_partition_exact.h"
@@ -71,14 +71,20 @@ struct Comparison {
     worst_gap = std::max(worst_gap, exact.gap());
   }
   void print(const char* what) const {
-    std::printf("%s: step 2 gains %.2f %% over step 1 (better in %d of %d), exact %.2f %%; step 2 below exact in %d, "
-                "largest gap to the bound %.2f %%\n", what, 100.0 * step2_gain / instances, better_than_step1,
-                instances, 100.0 * exact_gain / instances, below_exact, 100.0 * worst_gap);
+    std::printf(
+        "%s: step 2 gains %.2f %% over step 1 (better in %d of %d), exact %.2f %%; step 2 below exact in %d, "
+        "largest gap to the bound %.2f %%\n",
+        what, 100.0 * step2_gain / instances, better_than_step1, instances, 100.0 * exact_gain / instances, below_exact,
+        100.0 * worst_gap);
   }
 };
 
 RandomPartitionShape fine_grained(int i, int groups) {
-  return {.positions = 1 + i % 12, .degrees = 4, .groups = groups, .most_elements = 1000000000, .alike = i % 2 == 0,
+  return {.positions = 1 + i % 12,
+          .degrees = 4,
+          .groups = groups,
+          .most_elements = 1000000000,
+          .alike = i % 2 == 0,
           .element_s = 5e-9};
 }
 

@@ -1,10 +1,9 @@
 #include "planner/gradient_partition_exact.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdio>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "planner/fsmoe_step2.h"

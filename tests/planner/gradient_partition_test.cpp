@@ -8,7 +8,7 @@
 namespace sextant {
 namespace {
 
-constexpr std::size_t kDense = 0;  // of kReducingGroups: kDp
+constexpr std::size_t kDense = 0;       // of kReducingGroups: kDp
 constexpr std::size_t kEverywhere = 1;  // kStage
 
 // Two layers; a block of 10 s leaves room for 4 s, a dense part of 3 s for 3 s, the last one for 2 s. Reducing n
@@ -142,7 +142,8 @@ TEST(GradientWindows, LatencyAtBothEndsOfABlockIsNotRoom) {
 }
 
 TEST(PartitionGreedily, NeedsTwoWindowsALayer) {
-  EXPECT_THROW(static_cast<void>(partition_greedily(small_step(2), constant_costs(), std::vector<GradientWindow>(3))), InternalError);
+  EXPECT_THROW(static_cast<void>(partition_greedily(small_step(2), constant_costs(), std::vector<GradientWindow>(3))),
+               InternalError);
 }
 
 TEST(PartitionGreedily, GivenWindowsAreFilledInTheScheduleTerms) {

@@ -13,9 +13,9 @@ struct RandomPartitionShape {
   int positions = 2;
   int degrees = 3;
   int groups = 1;
-  int most_elements = 3;  // of a unit
-  bool alike = false;     // all blocks with the same options
-  bool aligned = false;   // every time is a multiple of an element's: whole elements fill any room
+  int most_elements = 3;     // of a unit
+  bool alike = false;        // all blocks with the same options
+  bool aligned = false;      // every time is a multiple of an element's: whole elements fill any room
   double element_s = 0.125;  // about: an element's transfer time
   int num_micro_batches = 1;
 };
@@ -142,7 +142,8 @@ class PartitionEnumeration {
       double best = std::numeric_limits<double>::infinity();
       for (std::size_t j = 0; j < problem_.options(p).size(); ++j) {
         const SlotCost& cost = problem_.options(p)[j].cost;
-        const Seconds sliced = slot_time(cost, slot_load(problem_, partition_.elements[static_cast<std::size_t>(2 * p)]));
+        const Seconds sliced =
+            slot_time(cost, slot_load(problem_, partition_.elements[static_cast<std::size_t>(2 * p)]));
         const double time = ((problem_.num_micro_batches - 1) * cost.time + sliced).value();
         if (time >= best) continue;
         best = time;

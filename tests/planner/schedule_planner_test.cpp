@@ -1,9 +1,9 @@
 #include "planner/schedule_planner.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cstdio>
+
+#include <gtest/gtest.h>
 
 #include "planner/gradient_partition.h"
 #include "planner/simulator.h"
@@ -25,11 +25,13 @@ TEST(PlanSchedule, KeepsTheBestOfAllMethodsBySimulation) {
   for (int i = 0; i < 60; ++i) {
     const StepShape step = random_step(random, 1 + i % 4);
     FakeCostModel costs = random_costs(random);
-    if (i % 2 == 0) costs.set_slowdown([](Resource victim, Resource aggressor) {
-      return victim == Resource::kCompute && aggressor == Resource::kInter ? 1.3 : 1.1;
-    });
+    if (i % 2 == 0)
+      costs.set_slowdown([](Resource victim, Resource aggressor) {
+        return victim == Resource::kCompute && aggressor == Resource::kInter ? 1.3 : 1.1;
+      });
     const Policy policy = i % 3 == 0 ? Policy::kFsmoeNoIio : Policy::kFsmoe;
-    const PlannedSchedule planned = plan_schedule_with_report(step, costs, policy, {.max_degree = 4, .paper_step2 = true});
+    const PlannedSchedule planned =
+        plan_schedule_with_report(step, costs, policy, {.max_degree = 4, .paper_step2 = true});
     ASSERT_TRUE(planned.report);
     const Seconds time = simulated(step, planned.schedule, costs);
     for (const auto& other : planned.report->step_times) {
@@ -93,10 +95,11 @@ TEST(PlanSchedule, ExactPartitionBeatsStep1OnTheTestbeds) {
 TEST(PlanSchedule, ShardedOptimizerIsAForecastOfItsOwn) {
   std::mt19937 random(44);
   const StepShape step = random_step(random, 4);
-  FakeCostModel costs([](const KernelWork&) { return Seconds(1e-3); }, [](const CollectiveWork& work) {
-    const double passes = work.op == Collective::kAllReduce ? 2.0 : 1.0;
-    return passes * (Seconds(1e-5) + SecondsPerByte(1e-9) * work.buffer);
-  });
+  FakeCostModel costs([](const KernelWork&) { return Seconds(1e-3); },
+                      [](const CollectiveWork& work) {
+                        const double passes = work.op == Collective::kAllReduce ? 2.0 : 1.0;
+                        return passes * (Seconds(1e-5) + SecondsPerByte(1e-9) * work.buffer);
+                      });
   const auto report = plan_schedule_with_report(step, costs, Policy::kFsmoe, {.sharded_optimizer = true}).report;
   ASSERT_TRUE(report && report->sharded_optimizer_time);
   Seconds gather;

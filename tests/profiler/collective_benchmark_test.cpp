@@ -1,15 +1,16 @@
 #include "profiler/collective_benchmark.h"
 
-#include <gtest/gtest.h>
-
 #include <mutex>
 #include <set>
+
+#include <gtest/gtest.h>
 
 namespace sextant {
 namespace {
 
 CollectiveBenchmarkOptions tiny() {
-  return {.buffers = {Bytes(1024.0), Bytes(65536.0)}, .repeat = {.repeats = 2, .block_time = Seconds(0.0), .max_calls = 1}};
+  return {.buffers = {Bytes(1024.0), Bytes(65536.0)},
+          .repeat = {.repeats = 2, .block_time = Seconds(0.0), .max_calls = 1}};
 }
 
 // 2 nodes x 2 ranks have groups inside a node, across nodes and over all: three shapes, four collectives.

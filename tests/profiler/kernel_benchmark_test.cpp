@@ -1,10 +1,10 @@
 #include "profiler/kernel_benchmark.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <set>
 #include <tuple>
+
+#include <gtest/gtest.h>
 
 #include "planner/layout_search.h"
 #include "planner/schedule.h"
@@ -14,7 +14,10 @@ namespace sextant {
 namespace {
 
 KernelBenchmarkOptions tiny_options() {
-  return {.networks = {tiny_network()}, .sequence = 8, .micro_batches = {1, 2}, .degrees = {1, 2},
+  return {.networks = {tiny_network()},
+          .sequence = 8,
+          .micro_batches = {1, 2},
+          .degrees = {1, 2},
           .repeat = {.repeats = 2, .block_time = Seconds(0.0), .max_calls = 1}};
 }
 

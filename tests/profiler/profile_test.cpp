@@ -1,8 +1,8 @@
 #include "profiler/profile.h"
 
-#include <gtest/gtest.h>
-
 #include <filesystem>
+
+#include <gtest/gtest.h>
 
 #include "models/yaml_io.h"
 #include "planner/layout_search.h"
@@ -16,8 +16,11 @@ namespace {
 TEST(Profile, IsEnoughToPlanItsNetwork) {
   launch(Backend::kLocal, {.num_ranks = 2}, [](World& world) {
     ProfileProgress last;
-    const ProfileOptions options{.name = "two ranks", .networks = {tiny_network()}, .sequence = 8,
-                                 .micro_batches = {1, 2, 4}, .quick = true,
+    const ProfileOptions options{.name = "two ranks",
+                                 .networks = {tiny_network()},
+                                 .sequence = 8,
+                                 .micro_batches = {1, 2, 4},
+                                 .quick = true,
                                  .progress = [&](const ProfileProgress& progress) {
                                    EXPECT_GE(progress.done, last.done);
                                    last = progress;

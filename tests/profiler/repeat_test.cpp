@@ -1,9 +1,9 @@
 #include "profiler/repeat.h"
 
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <chrono>
+
+#include <gtest/gtest.h>
 
 namespace sextant {
 namespace {

@@ -1,11 +1,11 @@
 #include "tools/report/report_data.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "models/layout.h"
 #include "models/memory_model.h"
@@ -53,7 +53,8 @@ Json plan_texts(const Plan& plan) {
 Json log_json(const std::vector<nlohmann::json>& log) {
   const std::size_t stride = (log.size() + kMaxLogPoints - 1) / kMaxLogPoints;
   Json columns = {{"stride", stride}};
-  for (const char* key : std::array{"step", "loss", "auxiliary_loss", "gradient_norm", "learning_rate", "step_time_s"}) {
+  for (const char* key :
+       std::array{"step", "loss", "auxiliary_loss", "gradient_norm", "learning_rate", "step_time_s"}) {
     Json column = Json::array();
     for (std::size_t i = 0; i < log.size(); i += stride) {
       column.push_back(log[i].contains(key) ? Json(log[i][key]) : Json());
@@ -82,7 +83,9 @@ Json item_json(const ReportItem& item) {
 }
 
 Json measured_json(const MeasuredPoint& point) {
-  return {{"median", point.median.value()}, {"low", point.low.value()}, {"high", point.high.value()},
+  return {{"median", point.median.value()},
+          {"low", point.low.value()},
+          {"high", point.high.value()},
           {"repeats", point.repeats}};
 }
 
@@ -98,17 +101,19 @@ Json collective_json(const CollectiveSeries& series) {
     json["bytes"] = point.buffer.value();
     points.push_back(std::move(json));
   }
-  Json json{{"op", to_text(series.op)}, {"group", group_text(series.group)}, {"points", std::move(points)},
+  Json json{{"op", to_text(series.op)},
+            {"group", group_text(series.group)},
+            {"points", std::move(points)},
             {"source", series.source}};
   if (series.line) {
-    json["line"] = {{"alpha_s", series.line->alpha.value()},
-                    {"beta_s_per_byte", series.line->beta.value()},
-                    {"text", fmt::format("{} + n / {}", to_text(series.line->alpha),
-                                         series.line->beta.value() > 0.0
-                                             ? to_text(BytesPerSecond(1.0 / series.line->beta.value()))
-                                             : std::string("inf"))},
-                    {"residual_median", series.line->residual.median},
-                    {"residual_p90", series.line->residual.p90}};
+    json["line"] = {
+        {"alpha_s", series.line->alpha.value()},
+        {"beta_s_per_byte", series.line->beta.value()},
+        {"text", fmt::format("{} + n / {}", to_text(series.line->alpha),
+                             series.line->beta.value() > 0.0 ? to_text(BytesPerSecond(1.0 / series.line->beta.value()))
+                                                             : std::string("inf"))},
+        {"residual_median", series.line->residual.median},
+        {"residual_p90", series.line->residual.p90}};
   }
   return json;
 }
@@ -118,9 +123,9 @@ std::string shape_text(const KernelShape& shape) {
     const char* name;
     std::int64_t value;
   };
-  const std::array parts{Part{"width", shape.model_dim},   Part{"hidden", shape.hidden_dim},
-                         Part{"experts", shape.experts},   Part{"top", shape.top_k},
-                         Part{"sequence", shape.sequence}, Part{"heads", shape.heads},
+  const std::array parts{Part{"width", shape.model_dim},      Part{"hidden", shape.hidden_dim},
+                         Part{"experts", shape.experts},      Part{"top", shape.top_k},
+                         Part{"sequence", shape.sequence},    Part{"heads", shape.heads},
                          Part{"vocabulary", shape.vocabulary}};
   std::string text;
   for (const Part& part : parts) {
@@ -130,8 +135,8 @@ std::string shape_text(const KernelShape& shape) {
 }
 
 Json kernel_json(const Cluster& cluster, const KernelSeries& series) {
-  const auto fit = std::ranges::find_if(
-      cluster.kernel_fits, [&](const KernelFit& f) { return f.op == series.op && f.pass == series.pass; });
+  const auto fit = std::ranges::find_if(cluster.kernel_fits,
+                                        [&](const KernelFit& f) { return f.op == series.op && f.pass == series.pass; });
   Json points = Json::array();
   for (const KernelPoint& point : series.points) {
     KernelWork work{.op = series.op, .pass = series.pass, .shape = series.shape};
@@ -145,7 +150,9 @@ Json kernel_json(const Cluster& cluster, const KernelSeries& series) {
     }
     points.push_back(std::move(json));
   }
-  Json json{{"op", to_text(series.op)}, {"pass", to_text(series.pass)}, {"shape", shape_text(series.shape)},
+  Json json{{"op", to_text(series.op)},
+            {"pass", to_text(series.pass)},
+            {"shape", shape_text(series.shape)},
             {"points", std::move(points)}};
   if (fit != cluster.kernel_fits.end()) {
     json["residual_median"] = fit->residual.median;

@@ -4,8 +4,9 @@
 // nothing that the models could: they lay out what stands here.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <span>
+
+#include <nlohmann/json.hpp>
 
 #include "tools/report/report_input.h"
 

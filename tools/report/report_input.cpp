@@ -1,11 +1,11 @@
 #include "tools/report/report_input.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <fstream>
 #include <sstream>
+
+#include <fmt/format.h>
 
 #include "models/error.h"
 #include "tools/run_folder.h"
@@ -48,14 +48,24 @@ Json parse_json(const std::string& text, const fs::path& path, std::int64_t firs
 
 Json read_summary(const fs::path& path) {
   Json summary = parse_json(read_text(path), path, 1);
-  constexpr std::array kKeys{"schema",       "date",         "backend",
-                             "ranks",        "steps",        "step_time_s",
-                             "busy_fraction", "tokens_per_s", "predicted_step_time_s",
-                             "first_loss",   "last_loss",    "exposed_communication_s",
-                             "timeline",     "unigram_entropy_nats"};
+  constexpr std::array kKeys{"schema",
+                             "date",
+                             "backend",
+                             "ranks",
+                             "steps",
+                             "step_time_s",
+                             "busy_fraction",
+                             "tokens_per_s",
+                             "predicted_step_time_s",
+                             "first_loss",
+                             "last_loss",
+                             "exposed_communication_s",
+                             "timeline",
+                             "unigram_entropy_nats"};
   require_keys(summary, kKeys, path.string());
   if (summary["schema"] != kRunSchema) {
-    throw ConfigError(fmt::format("{}: schema is {}, expected \"{}\"", path.string(), summary["schema"].dump(), kRunSchema));
+    throw ConfigError(
+        fmt::format("{}: schema is {}, expected \"{}\"", path.string(), summary["schema"].dump(), kRunSchema));
   }
   require_keys(summary["timeline"], std::array{"tasks"}, path.string() + ": timeline");
   return summary;
@@ -74,8 +84,8 @@ std::vector<Json> read_log(const fs::path& path) {
 
 ReportItem load_run(const fs::path& path) {
   if (!holds_finished_run(path)) {
-    throw ConfigError(
-        fmt::format("{}: holds no finished run (summary.json is missing); expected a plan file or a run folder", path.string()));
+    throw ConfigError(fmt::format(
+        "{}: holds no finished run (summary.json is missing); expected a plan file or a run folder", path.string()));
   }
   ReportItem item{.name = {}, .path = path, .plan = load_plan(path / "plan.yaml"), .cluster = {}, .run = {}};
   if (fs::exists(path / "cluster.yaml")) item.cluster = load_cluster(path / "cluster.yaml");

@@ -1,12 +1,13 @@
 // sextant report: plans and runs side by side as one page.
-#include <fmt/format.h>
+#include "tools/report/report.h"
 
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "tools/report/report.h"
+#include <fmt/format.h>
+
 #include "tools/verbs/verbs.h"
 
 namespace sextant {

@@ -1,7 +1,6 @@
 #include "tools/report/report_data.h"
 
 #include <gtest/gtest.h>
-
 #include <nlohmann/json.hpp>
 
 #include "models/memory_model.h"

@@ -1,10 +1,10 @@
 #include "tools/report/report_input.h"
 
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <fstream>
 #include <string>
+
+#include <gtest/gtest.h>
 
 #include "models/error.h"
 #include "tests/tools/report/example_folder.h"
@@ -61,9 +61,13 @@ TEST_F(ReportInput, ItemsOfOneNameGoByTheirPaths) {
   EXPECT_EQ(items[1].name, (folder_ / "b/plan.yaml").string());
 }
 
-TEST_F(ReportInput, AFolderWithoutFinishedRunIsRefused) { expect_refused(folder_, "holds no finished run"); }
+TEST_F(ReportInput, AFolderWithoutFinishedRunIsRefused) {
+  expect_refused(folder_, "holds no finished run");
+}
 
-TEST_F(ReportInput, AMissingFileIsRefused) { expect_refused(folder_ / "none.yaml", "none.yaml"); }
+TEST_F(ReportInput, AMissingFileIsRefused) {
+  expect_refused(folder_ / "none.yaml", "none.yaml");
+}
 
 TEST_F(ReportInput, ADamagedLogIsRefusedWithItsLine) {
   write_example_run(folder_ / "run", 2);

@@ -1,12 +1,12 @@
 #include "tools/report/report.h"
 
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "models/error.h"
 #include "tests/tools/report/example_folder.h"
