@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "executor/runtime/runtime.h"
 #include "models/error.h"
 #include "tools/console.h"
 #include "tools/verbs/verbs.h"
@@ -42,16 +43,25 @@ int run_command_line(int argc, char** argv) {
   } catch (const CLI::Success& success) {  // --help, --version
     return sextant::is_speaking_rank() ? app.exit(success) : 0;
   } catch (const CLI::ParseError& error) {
-    return fail(fmt::format("{} (see sextant --help)", error.what()), kBadInput);
+    throw sextant::ConfigError(fmt::format("{} (see sextant --help)", error.what()));
   }
   return run();
+}
+
+// An error before the job is up must reach every rank before the launcher sees the first one end.
+int run_in_job(int argc, char** argv) {
+  try {
+    return run_command_line(argc, argv);
+  } catch (...) {
+    sextant::throw_in_job(std::current_exception());
+  }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    return run_command_line(argc, argv);
+    return run_in_job(argc, argv);
   } catch (const sextant::ConfigError& error) {
     return fail(error.what(), kBadInput);
   } catch (const sextant::BackendError& error) {
