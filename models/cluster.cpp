@@ -304,6 +304,36 @@ void write_head(YamlWriter& writer, const Cluster& cluster) {
       .entry("memory", to_exact_text(cluster.device.memory))
       .end();
   writer.entry("launch_latency", to_exact_text(cluster.launch_latency));
+  if (cluster.synchronization > Seconds(0.0)) {
+    writer.entry("synchronization", to_exact_text(cluster.synchronization));
+  }
+}
+
+void write_contention(YamlWriter& writer, const Contention& contention) {
+  writer.begin_flow_map()
+      .entry("victim", to_text(contention.victim))
+      .entry("aggressor", to_text(contention.aggressor))
+      .entry("factor", contention.factor)
+      .end();
+}
+
+Resource parse_resource(const ConfigNode& node) {
+  for (int r = 0; r < kNumResources; ++r) {
+    if (node.as_string() == to_text(Resource(r))) return Resource(r);
+  }
+  node.fail(fmt::format("'{}' is none of: compute, intra, inter, host", node.as_string()));
+}
+
+void parse_contention(const ConfigNode& list, Cluster& cluster) {
+  for (const ConfigNode& item : list.items()) {
+    item.expect_keys({"victim", "aggressor", "factor"});
+    cluster.contention.push_back({.victim = parse_resource(item["victim"]),
+                                  .aggressor = parse_resource(item["aggressor"]),
+                                  .factor = item["factor"].as_double(1.0, 1e6)});
+    reject_twin(cluster.contention, item, [](const Contention& a, const Contention& b) {
+      return a.victim == b.victim && a.aggressor == b.aggressor;
+    });
+  }
 }
 
 template <typename Series>
@@ -319,7 +349,7 @@ void write_list(YamlWriter& writer, std::string_view key, const std::vector<Seri
 Cluster parse_cluster(const ConfigNode& node) {
   node.expect_keys({"schema", "name", "source", "topology", "backend", "machine", "date", "element_bytes", "device",
                     "launch_latency", "collectives", "kernels", "kernel_fits"},
-                   {"aliases"});
+                   {"aliases", "synchronization", "contention"});
   node.expect_schema(kSchema);
   Cluster cluster;
   cluster.name = node["name"].as_string();
@@ -334,6 +364,8 @@ Cluster parse_cluster(const ConfigNode& node) {
   cluster.element_bytes = static_cast<int>(node["element_bytes"].as_int(1, 8));
   cluster.device = parse_device(node["device"]);
   cluster.launch_latency = node["launch_latency"].as_seconds();
+  if (node.has("synchronization")) cluster.synchronization = node["synchronization"].as_seconds();
+  if (node.has("contention")) parse_contention(node["contention"], cluster);
   parse_collectives(node["collectives"], cluster);
   parse_kernels(node["kernels"], cluster);
   parse_kernel_fits(node["kernel_fits"], cluster);
@@ -348,6 +380,7 @@ std::string cluster_to_yaml(const Cluster& cluster) {
   YamlWriter writer;
   writer.begin_map();
   write_head(writer, cluster);
+  if (!cluster.contention.empty()) write_list(writer, "contention", cluster.contention, write_contention);
   write_list(writer, "collectives", cluster.collectives, write_collective);
   write_list(writer, "kernels", cluster.kernels, write_kernel);
   write_list(writer, "kernel_fits", cluster.kernel_fits, write_kernel_fit);

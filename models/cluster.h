@@ -72,6 +72,14 @@ struct KernelFit {
   bool operator==(const KernelFit&) const = default;
 };
 
+// Slow-down of a task on `victim` while a task on `aggressor` runs on the same rank.
+struct Contention {
+  Resource victim = Resource::kCompute;
+  Resource aggressor = Resource::kIntra;
+  double factor = 1.0;  // >= 1
+  bool operator==(const Contention&) const = default;
+};
+
 struct DeviceSpec {
   FlopsPerSecond peak{};  // datasheet or measured matrix-product rate of one rank
   BytesPerSecond memory_bandwidth{};
@@ -90,6 +98,10 @@ struct Cluster {
   int element_bytes = 4;
   DeviceSpec device{};
   Seconds launch_latency{};  // CostModel::launch_latency
+  // Added to every collective: how long ranks wait for each other where one follows work, beyond what
+  // the collective takes alone. Large where ranks share cores, nothing where each has its own.
+  Seconds synchronization{};
+  std::vector<Contention> contention{};  // pairs that are not listed do not slow each other
   std::vector<CollectiveSeries> collectives{};
   std::vector<KernelSeries> kernels{};
   std::vector<KernelFit> kernel_fits{};

@@ -70,7 +70,11 @@ bool same_tier(const GroupShape& a, const GroupShape& b) {
 class MeasuredCostModel : public CostModel {
  public:
   explicit MeasuredCostModel(const Cluster& cluster)
-      : device_(cluster.device), element_bytes_(cluster.element_bytes), launch_latency_(cluster.launch_latency) {
+      : device_(cluster.device),
+        element_bytes_(cluster.element_bytes),
+        launch_latency_(cluster.launch_latency),
+        synchronization_(cluster.synchronization),
+        contention_(cluster.contention) {
     for (const CollectiveSeries& series : cluster.collectives) {
       collectives_.emplace(std::pair(series.op, series.group), priced(series));
     }
@@ -97,11 +101,21 @@ class MeasuredCostModel : public CostModel {
   [[nodiscard]] CostEstimate collective(const CollectiveWork& work) const override {
     if (work.group.num_ranks() == 1 || work.buffer == Bytes(0.0)) return kFree;
     const auto exact = collectives_.find({work.op, work.group});
-    if (exact != collectives_.end()) return exact->second.at(work.buffer);
-    return scaled_from_nearest(work);
+    CostEstimate estimate = exact != collectives_.end() ? exact->second.at(work.buffer) : scaled_from_nearest(work);
+    estimate.time += synchronization_;
+    estimate.low += synchronization_;
+    estimate.high += synchronization_;
+    return estimate;
   }
 
   [[nodiscard]] Seconds launch_latency() const override { return launch_latency_; }
+
+  [[nodiscard]] double slowdown(Resource victim, Resource aggressor) const override {
+    for (const Contention& one : contention_) {
+      if (one.victim == victim && one.aggressor == aggressor) return one.factor;
+    }
+    return 1.0;
+  }
 
  private:
   [[nodiscard]] CostEstimate roofline(const KernelWork& work, const KernelCounts& counts) const {
@@ -151,6 +165,8 @@ class MeasuredCostModel : public CostModel {
   DeviceSpec device_;
   int element_bytes_ = 4;
   Seconds launch_latency_;
+  Seconds synchronization_;
+  std::vector<Contention> contention_;
   CollectiveMap collectives_;
   std::map<std::tuple<Operator, Pass, KernelShape>, MeasuredCurve> kernels_;
   std::map<std::tuple<Operator, Pass, std::optional<int>>, KernelFit> fits_;  // by operator, pass and gate

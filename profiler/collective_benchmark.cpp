@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 
+#include "executor/device_buffer.h"
 #include "models/error.h"
 
 namespace sextant {
@@ -31,19 +32,7 @@ std::map<GroupShape, Colors> group_shapes(const Topology& topology) {
   return shapes;
 }
 
-// Device memory of the benchmark, freed at the end.
-class Buffer {
- public:
-  Buffer(Device& device, std::size_t bytes) : device_(device), data_(device.allocate(bytes)) {}
-  ~Buffer() { device_.deallocate(data_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  [[nodiscard]] void* data() const { return data_; }
-
- private:
-  Device& device_;
-  void* data_;
-};
+using Buffer = DeviceBuffer<float>;
 
 void issue(Collective op, Communicator& group, Stream& stream, const Buffer& send, const Buffer& receive,
            std::size_t elements) {
@@ -70,7 +59,8 @@ std::vector<CollectiveSeries> measure_collectives(World& world, const Collective
                                                   const std::function<void(const std::string&)>& on_measurement) {
   SEXTANT_CHECK(!options.buffers.empty(), "no buffer sizes");
   const auto stream = world.device().make_stream("profile");
-  const auto largest = static_cast<std::size_t>(options.buffers.back().value());
+  const auto largest =
+      static_cast<std::int64_t>(options.buffers.back().value()) / static_cast<std::int64_t>(kElementBytes);
   const Buffer send(world.device(), largest), receive(world.device(), largest);
   std::vector<CollectiveSeries> result;
   for (const auto& [shape, colors] : group_shapes(world.topology())) {

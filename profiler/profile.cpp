@@ -5,6 +5,7 @@
 
 #include "models/error.h"
 #include "profiler/collective_benchmark.h"
+#include "profiler/interference_benchmark.h"
 #include "profiler/kernel_benchmark.h"
 #include "profiler/latency_benchmark.h"
 
@@ -23,6 +24,11 @@ std::string today() {
 RepeatOptions repeat_options(bool quick) {
   return quick ? RepeatOptions{.repeats = 5, .block_time = Seconds(0.008), .max_calls = 100}
                : RepeatOptions{.repeats = 15, .block_time = Seconds(0.025), .max_calls = 400};
+}
+
+// Longer blocks: these are differences of times.
+RepeatOptions interference_options(bool quick) {
+  return {.repeats = quick ? 9 : 25, .block_time = Seconds(0.05), .max_calls = 2000};
 }
 
 CollectiveBenchmarkOptions collective_options(bool quick) {
@@ -64,7 +70,7 @@ DeviceSpec device_spec(const std::vector<KernelSeries>& kernels, int element_byt
 
 int count_measurements(World& world, const CollectiveBenchmarkOptions& collectives,
                        const KernelBenchmarkOptions& kernels) {
-  int total = 1 + count_collective_measurements(world.topology(), collectives);
+  int total = 3 + count_collective_measurements(world.topology(), collectives);
   for (const KernelCase& kernel_case : kernel_cases(world.topology(), kernels)) {
     total += static_cast<int>(kernel_case.tasks.size());
   }
@@ -112,6 +118,10 @@ Cluster profile(World& world, const ProfileOptions& options) {
   cluster.date = today();
   on_measurement("launch latency");
   cluster.launch_latency = measure_launch_latency(world, 100, options.quick ? 7 : 21);
+  on_measurement("waiting at collectives");
+  cluster.synchronization = measure_synchronization(world, interference_options(options.quick));
+  on_measurement("work beside collectives");
+  cluster.contention = measure_contention(world, cluster.synchronization, interference_options(options.quick));
   cluster.collectives = measure_collectives(world, collectives, on_measurement);
   cluster.kernels = measure_kernels(world, kernels, on_measurement);
   cluster.device = device_spec(cluster.kernels, cluster.element_bytes, world.device().memory());

@@ -10,22 +10,6 @@
 namespace sextant {
 namespace {
 
-// Element-wise maximum of each rank's seconds.
-std::vector<double> slowest(World& world, const std::vector<double>& mine) {
-  std::string text;
-  for (const double seconds : mine) text += fmt::format("{:a} ", seconds);
-  std::vector<double> result(mine.size(), 0.0);
-  for (const std::string& theirs : world.communicator().gather_text(text)) {
-    const char* at = theirs.c_str();
-    for (double& slowest_s : result) {
-      char* end = nullptr;
-      slowest_s = std::max(slowest_s, std::strtod(at, &end));
-      at = end;
-    }
-  }
-  return result;
-}
-
 double timed_block(World& world, Stream& stream, const std::function<void(Stream&)>& call, int calls) {
   world.communicator().barrier(stream);
   stream.synchronize();
@@ -46,16 +30,31 @@ Seconds quantile(const std::vector<double>& sorted, double q) {
 
 }  // namespace
 
+std::vector<double> slowest_rank(World& world, const std::vector<double>& mine) {
+  std::string text;
+  for (const double seconds : mine) text += fmt::format("{:a} ", seconds);
+  std::vector<double> result(mine.size(), 0.0);
+  for (const std::string& theirs : world.communicator().gather_text(text)) {
+    const char* at = theirs.c_str();
+    for (double& largest : result) {
+      char* end = nullptr;
+      largest = std::max(largest, std::strtod(at, &end));
+      at = end;
+    }
+  }
+  return result;
+}
+
 MeasuredPoint measure(World& world, Stream& stream, const std::function<void(Stream&)>& call,
                       const RepeatOptions& options) {
   SEXTANT_CHECK(options.repeats >= 1 && options.max_calls >= 1, "{} repeats", options.repeats);
   timed_block(world, stream, call, 1);
-  const double once = slowest(world, {timed_block(world, stream, call, 2)}).front();
+  const double once = slowest_rank(world, {timed_block(world, stream, call, 2)}).front();
   const double wanted = options.block_time.value() / std::max(once, 1e-9);
   const int calls = static_cast<int>(std::clamp(wanted, 1.0, static_cast<double>(options.max_calls)));
   std::vector<double> mine;
   for (int repeat = 0; repeat < options.repeats; ++repeat) mine.push_back(timed_block(world, stream, call, calls));
-  std::vector<double> times = slowest(world, mine);
+  std::vector<double> times = slowest_rank(world, mine);
   std::sort(times.begin(), times.end());
   return {quantile(times, 0.5), quantile(times, 0.1), quantile(times, 0.9), options.repeats};
 }

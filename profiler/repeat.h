@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "executor/runtime/runtime.h"
 #include "models/cluster.h"
@@ -20,5 +21,8 @@ struct RepeatOptions {
 // has. Collective over `world`; every rank gets the same result.
 [[nodiscard]] MeasuredPoint measure(World& world, Stream& stream, const std::function<void(Stream&)>& call,
                                     const RepeatOptions& options);
+
+// Element-wise maximum of each rank's values, which are as many on every rank. Collective over `world`.
+[[nodiscard]] std::vector<double> slowest_rank(World& world, const std::vector<double>& mine);
 
 }  // namespace sextant

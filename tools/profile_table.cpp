@@ -29,10 +29,15 @@ std::string kernel_row(const KernelFit& fit) {
 std::string profile_table(const Cluster& cluster) {
   std::string text = fmt::format("{}: {} nodes x {} ranks, back end {}\n{}\n", cluster.name, cluster.topology.nodes,
                                  cluster.topology.devices_per_node, cluster.backend, cluster.machine);
-  text += fmt::format("products {}, memory {}, hand-over between queues {}\n\n", to_text(cluster.device.peak),
+  text += fmt::format("products {}, memory {}, hand-over between queues {}\n", to_text(cluster.device.peak),
                       to_text(cluster.device.memory_bandwidth), to_text(cluster.launch_latency));
-  text += fmt::format("  {:<15} {:<6} {:>10} {:>12} {:>10} {:>9} {:>9}\n", "collective", "group", "alpha", "bandwidth",
-                      "at", "residual", "p90");
+  text += fmt::format("waiting at a collective {}\n", to_text(cluster.synchronization));
+  for (const Contention& one : cluster.contention) {
+    text +=
+        fmt::format("{} beside {}: {:.2f} times as long\n", to_text(one.victim), to_text(one.aggressor), one.factor);
+  }
+  text += fmt::format("\n  {:<15} {:<6} {:>10} {:>12} {:>10} {:>9} {:>9}\n", "collective", "group", "alpha",
+                      "bandwidth", "at", "residual", "p90");
   for (const CollectiveSeries& series : cluster.collectives) {
     if (!series.points.empty() && series.line) text += collective_row(series);
   }
@@ -52,6 +57,12 @@ std::string profile_json(const Cluster& cluster, const std::filesystem::path& pa
   json["peak_flops_per_s"] = cluster.device.peak.value();
   json["memory_bandwidth_bytes_per_s"] = cluster.device.memory_bandwidth.value();
   json["launch_latency_s"] = cluster.launch_latency.value();
+  json["synchronization_s"] = cluster.synchronization.value();
+  json["contention"] = nlohmann::ordered_json::array();
+  for (const Contention& one : cluster.contention) {
+    json["contention"].push_back(
+        {{"victim", to_text(one.victim)}, {"aggressor", to_text(one.aggressor)}, {"factor", one.factor}});
+  }
   json["collectives"] = nlohmann::ordered_json::array();
   for (const CollectiveSeries& series : cluster.collectives) {
     if (!series.line) continue;

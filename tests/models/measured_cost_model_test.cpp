@@ -160,5 +160,25 @@ TEST(MeasuredCostModel, RefusesASeriesWithoutPointsAndLine) {
   EXPECT_THROW(static_cast<void>(make_cost_model(cluster)), InternalError);
 }
 
+// 10 us of waiting on top of the collective alone, whatever its size; none in a group of one rank.
+TEST(MeasuredCostModel, SynchronizationIsAddedToEveryCollective) {
+  Cluster cluster = small_cluster();
+  const CollectiveSeries& series = cluster.collectives.front();
+  const CollectiveWork work{series.op, series.group, Bytes(4096.0)};
+  const Seconds alone = make_cost_model(cluster)->collective(work).time;
+  cluster.synchronization = Seconds(10e-6);
+  const auto costs = make_cost_model(cluster);
+  EXPECT_NEAR(costs->collective(work).time.value(), alone.value() + 10e-6, 1e-15);
+  EXPECT_EQ(costs->collective({series.op, {1, 1}, Bytes(4096.0)}).time, Seconds(0.0));
+}
+
+TEST(MeasuredCostModel, ContentionHoldsForTheListedPairOnly) {
+  Cluster cluster = small_cluster();
+  cluster.contention = {{.victim = Resource::kCompute, .aggressor = Resource::kIntra, .factor = 1.5}};
+  const auto costs = make_cost_model(cluster);
+  EXPECT_EQ(costs->slowdown(Resource::kCompute, Resource::kIntra), 1.5);
+  EXPECT_EQ(costs->slowdown(Resource::kIntra, Resource::kCompute), 1.0);
+}
+
 }  // namespace
 }  // namespace sextant

@@ -1,0 +1,37 @@
+// What ranks and resources cost each other: waiting at a collective that follows work, and the
+// slow-down of work and collectives that run side by side.
+#pragma once
+
+#include <vector>
+
+#include "executor/runtime/runtime.h"
+#include "models/cluster.h"
+#include "models/units.h"
+#include "profiler/repeat.h"
+
+namespace sextant {
+
+// Cluster::synchronization: time of (work, small all-to-all over all ranks) less that of the work and
+// of the all-to-all alone, at least 0. Where ranks share cores they reach a collective one after the
+// other, which no benchmark of the collective alone sees. Collective over `world`; 0 for one rank.
+[[nodiscard]] Seconds measure_synchronization(World& world, const RepeatOptions& options);
+
+// Runs work and all-to-alls side by side on two streams of every rank, for each link tier that the
+// ranks have, and finds both slow-downs from the two end times. `synchronization` is what the cost
+// model adds to a collective already. Collective over `world`; empty for one rank.
+[[nodiscard]] std::vector<Contention> measure_contention(World& world, Seconds synchronization,
+                                                         const RepeatOptions& options);
+
+// Two streams start together; alone they would take `first_alone` and `second_alone`. Slow-downs of
+// both while they overlap, from when each ended (the later one runs on at full rate). At least 1.
+struct SlowDowns {
+  double first = 1.0;
+  double second = 1.0;
+};
+struct EndTimes {
+  Seconds first;
+  Seconds second;
+};
+[[nodiscard]] SlowDowns slow_downs(const EndTimes& alone, const EndTimes& together);
+
+}  // namespace sextant
