@@ -71,17 +71,23 @@ struct Table2Row {
   bool mixtral;
   Pass pass;
   Row published_ms;
+  Row known_difference;  // of ours from the published, %: what the models of this version give
 };
 
 constexpr Table2Row kTable2[] = {
-    {"A GPT2-XL forward", 'a', false, Pass::kForward, {6.9, 0, 4.6, 5.4, 3.1, 1.7}},
-    {"A GPT2-XL backward", 'a', false, Pass::kBackward, {6.9, 5.26, 4.6, 5.4, 6.1, 3.6}},
-    {"A Mixtral forward", 'a', true, Pass::kForward, {19.5, 0, 12.3, 13.7, 15.6, 4.1}},
-    {"A Mixtral backward", 'a', true, Pass::kBackward, {19.6, 26.45, 12.3, 13.7, 31.8, 7.7}},
-    {"B GPT2-XL forward", 'b', false, Pass::kForward, {11.2, 0, 15.5, 15.7, 6.7, 4.5}},
-    {"B GPT2-XL backward", 'b', false, Pass::kBackward, {11.2, 7.3, 15.5, 15.2, 13, 8.6}},
-    {"B Mixtral forward", 'b', true, Pass::kForward, {28.3, 0, 39.6, 40.8, 58.5, 9.5}},
-    {"B Mixtral backward", 'b', true, Pass::kBackward, {30.8, 32.1, 40.1, 41.8, 119.7, 18.1}},
+    {"A GPT2-XL forward", 'a', false, Pass::kForward, {6.9, 0, 4.6, 5.4, 3.1, 1.7}, {19, 0, 15, -5, -25, 0}},
+    {"A GPT2-XL backward", 'a', false, Pass::kBackward, {6.9, 5.26, 4.6, 5.4, 6.1, 3.6}, {19, 0, 15, -5, -24, 0}},
+    {"A Mixtral forward", 'a', true, Pass::kForward, {19.5, 0, 12.3, 13.7, 15.6, 4.1}, {3, 0, 2, -13, 29, 0}},
+    {"A Mixtral backward", 'a', true, Pass::kBackward, {19.6, 26.45, 12.3, 13.7, 31.8, 7.7}, {2, 0, 2, -13, 26, 0}},
+    {"B GPT2-XL forward", 'b', false, Pass::kForward, {11.2, 0, 15.5, 15.7, 6.7, 4.5}, {-11, 0, -3, -5, 36, -38}},
+    {"B GPT2-XL backward", 'b', false, Pass::kBackward, {11.2, 7.3, 15.5, 15.2, 13, 8.6}, {-11, -36, -3, -1, 40, -35}},
+    {"B Mixtral forward", 'b', true, Pass::kForward, {28.3, 0, 39.6, 40.8, 58.5, 9.5}, {-11, 0, -3, -6, 32, 12}},
+    {"B Mixtral backward",
+     'b',
+     true,
+     Pass::kBackward,
+     {30.8, 32.1, 40.1, 41.8, 119.7, 18.1},
+     {-19, -21, -4, -8, 29, 18}},
 };
 
 // One layer of the table: B = 4, L = 1024. Its key-value heads follow from the volume of its gradients.
@@ -120,7 +126,7 @@ void print_row(const std::string& label, const Row& row, const char* format) {
   std::cout << "\n";
 }
 
-TEST(FsmoePaperTable2, OperatorTimesAreNearThePublishedOnes) {
+TEST(FsmoePaperTable2, OperatorTimesDifferFromThePublishedOnesAsKnown) {
   std::cout << "Table 2, ms per operation of one layer, B = 4, L = 1024. k f is not stated; taken is what fits the\n"
                "collectives best, 2.0 on testbed A and 2.4 on B:\n"
             << fmt::format("  {:22}", "");
@@ -132,7 +138,8 @@ TEST(FsmoePaperTable2, OperatorTimesAreNearThePublishedOnes) {
     for (std::size_t i = 0; i < ours.size(); ++i) {
       if (row.published_ms[i] == 0.0) continue;
       difference[i] = 100.0 * (ours[i] / row.published_ms[i] - 1.0);
-      EXPECT_LT(std::abs(difference[i]), 45.0) << row.name << " " << kColumns[i];
+      // No model may move silently; how near is near enough the paper does not say, so it is printed.
+      EXPECT_NEAR(difference[i], row.known_difference[i], 1.0) << row.name << " " << kColumns[i];
     }
     print_row(row.name, row.published_ms, "{:>15.2f}");
     print_row("    ours", ours, "{:>15.2f}");
