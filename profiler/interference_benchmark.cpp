@@ -158,8 +158,8 @@ Seconds measure_synchronization(World& world, const RepeatOptions& options) {
     exchange(s);
   };
   const Seconds both = measure(world, *stream, issue_both, options).median;
-  const Seconds alone =
-      measure(world, *stream, issue_work, options).median + measure(world, *stream, std::cref(exchange), options).median;
+  const Seconds alone = measure(world, *stream, issue_work, options).median +
+                        measure(world, *stream, std::cref(exchange), options).median;
   return std::max(both - alone, Seconds(0.0));
 }
 
