@@ -101,7 +101,7 @@ class Trainer {
         job_(job),
         options_(options),
         graph_(build_step_graph(job.plan.step, job.plan.schedule)),
-        model_(job.plan.step, world, options.seed, options.optimizer, options.sources),
+        model_(job.plan.step, world, options.seed, options.optimizer, options.sources, job.plan.schedule.overlap),
         executor_(graph_, issue_order(graph_, job.prediction.timeline), world.device(), model_) {
     if (!options.resume_from.empty()) resume();
     num_warmup_ = num_warmup_steps(options.steps - model_.step());

@@ -23,8 +23,8 @@ double learning_rate_at(const OptimizerOptions& options, std::int64_t step) {
 template <typename T>
 struct Transformer<T>::Impl {
   Impl(const StepShape& step, World& world, std::uint64_t seed, const OptimizerOptions& optimizer,
-       SourcePartition sources)
-      : state(step, world, seed, optimizer, sources) {}
+       SourcePartition sources, const OverlapOptions& overlap)
+      : state(step, world, seed, optimizer, sources, overlap) {}
 
   [[nodiscard]] std::function<void()> compute_task(const Task& task);
   template <typename Tasks>
@@ -62,6 +62,7 @@ template <typename T>
 std::function<void()> Transformer<T>::Impl::compute_task(const Task& task) {
   if (task.kind == TaskKind::kGradientNorm) return [this] { squared_gradient_norm(state); };
   if (task.kind == TaskKind::kOptimizer) return [this] { update_parameters(state); };
+  if (task.kind == TaskKind::kExpertWeightGradient) return [this, task] { backward.expert_weights(task); };
   return task.phase == Phase::kForward ? pass_task(forward, task) : pass_task(backward, task);
 }
 
@@ -77,8 +78,8 @@ void Transformer<T>::Impl::remember_degree(const Task& task) {
 
 template <typename T>
 Transformer<T>::Transformer(const StepShape& step, World& world, std::uint64_t seed, const OptimizerOptions& optimizer,
-                            SourcePartition sources)
-    : impl_(std::make_unique<Impl>(step, world, seed, optimizer, sources)) {}
+                            SourcePartition sources, const OverlapOptions& overlap)
+    : impl_(std::make_unique<Impl>(step, world, seed, optimizer, sources, overlap)) {}
 
 template <typename T>
 Transformer<T>::~Transformer() = default;

@@ -58,9 +58,10 @@ template <typename T>
 class Transformer : public KernelSource {
  public:
   // Collective over world. Initialises parameters from `seed`: the same logical values for every
-  // layout. Throws ConfigError for what cannot be run here (pp > 1, cp > 1).
+  // layout. Throws ConfigError for what cannot be run here (pp > 1, cp > 1). `overlap` is that of the
+  // schedule whose tasks will be bound: memory for it is allocated here.
   Transformer(const StepShape& step, World& world, std::uint64_t seed, const OptimizerOptions& optimizer,
-              SourcePartition sources = {});
+              SourcePartition sources = {}, const OverlapOptions& overlap = {});
   ~Transformer() override;
 
   // Tokens of this rank's data-parallel replica for the coming step:

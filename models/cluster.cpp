@@ -131,7 +131,7 @@ KernelSeries parse_kernel(const ConfigNode& node) {
   node.expect_keys({"op", "pass", "shape", "points"});
   KernelSeries series;
   series.op = parse_enum<Operator>(node["op"], kNumOperators);
-  series.pass = parse_enum<Pass>(node["pass"], 2);
+  series.pass = parse_enum<Pass>(node["pass"], kNumPasses);
   series.shape = parse_shape(node["shape"]);
   for (const ConfigNode& item : node["points"].items()) {
     item.expect_keys({"rows", "median", "low", "high", "repeats"});
@@ -145,7 +145,7 @@ KernelSeries parse_kernel(const ConfigNode& node) {
 KernelFit parse_kernel_fit(const ConfigNode& node) {
   node.expect_keys({"op", "pass", "alpha", "gamma", "beta"}, {"gated", "residual", "source"});
   KernelFit fit{.op = parse_enum<Operator>(node["op"], kNumOperators),
-                .pass = parse_enum<Pass>(node["pass"], 2),
+                .pass = parse_enum<Pass>(node["pass"], kNumPasses),
                 .alpha = node["alpha"].as_seconds(),
                 .gamma = node["gamma"].as_seconds_per_flop(),
                 .beta = node["beta"].as_seconds_per_byte()};

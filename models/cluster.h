@@ -120,7 +120,8 @@ void fit_cluster(Cluster& cluster);
 
 // Prices work on `cluster`:
 //   kernels      inside a measured series linear between its points (kMeasured at a point); outside by
-//                the series' last two points; no such series: KernelFit (kFitted); none: roofline (kDatasheet)
+//                the series' last two points; no such series: KernelFit (kFitted); none: roofline (kDatasheet);
+//                a half of a backward that nothing is known of: half of the whole backward (kFitted)
 //   collectives  the same over bytes; a series without points by its line (kFitted); a group shape that was
 //                not measured: the nearest measured shape of the same tier with its beta scaled by the ring
 //                factor (n-1)/n (kFitted)

@@ -47,8 +47,9 @@ void fit_cluster(Cluster& cluster) {
     if (!series.points.empty()) series.line = line_of(series);
   }
   for (int i = 0; i < kNumOperators; ++i) {
-    for (const Pass pass : {Pass::kForward, Pass::kBackward}) {
+    for (int p = 0; p < kNumPasses; ++p) {
       const auto op = static_cast<Operator>(i);
+      const auto pass = static_cast<Pass>(p);
       const std::vector<TimedCounts> points = timed_counts(cluster, op, pass);
       if (points.empty()) continue;
       const RooflineFit fit = fit_roofline(points);

@@ -90,6 +90,7 @@ class MeasuredCostModel : public CostModel {
     key.rows = 0;
     const auto series = kernels_.find({work.op, work.pass, key});
     if (series != kernels_.end()) return series->second.at(static_cast<double>(work.shape.rows));
+    if (is_half(work.pass) && !knows(work)) return half_of_backward(work);
     const KernelCounts counts = count(work, element_bytes_);
     auto fit = fits_.find({work.op, work.pass, work.shape.gated});
     if (fit == fits_.end()) fit = fits_.find({work.op, work.pass, std::nullopt});
@@ -118,6 +119,23 @@ class MeasuredCostModel : public CostModel {
   }
 
  private:
+  static bool is_half(Pass pass) { return pass == Pass::kInputGradient || pass == Pass::kWeightGradient; }
+
+  // Whether any kernel of this operator and pass was measured or fitted.
+  [[nodiscard]] bool knows(const KernelWork& work) const {
+    return fits_.contains({work.op, work.pass, work.shape.gated}) || fits_.contains({work.op, work.pass, std::nullopt});
+  }
+
+  // A cluster file that knows only whole backwards: both halves have the same products.
+  [[nodiscard]] CostEstimate half_of_backward(KernelWork work) const {
+    work.pass = Pass::kBackward;
+    const CostEstimate whole = kernel(work);
+    return {.time = whole.time / 2.0,
+            .low = whole.low / 2.0,
+            .high = whole.high / 2.0,
+            .source = std::max(whole.source, CostSource::kFitted)};
+  }
+
   [[nodiscard]] CostEstimate roofline(const KernelWork& work, const KernelCounts& counts) const {
     if (device_.peak <= FlopsPerSecond(0.0) || device_.memory_bandwidth <= BytesPerSecond(0.0)) {
       throw ModelError(fmt::format("the cluster has no measurement of {} {} and no device rates", to_text(work.op),

@@ -124,6 +124,11 @@ Bytes workspace(const StepShape& step, const Sizes& s) {
   return elements(step, attention + rotary + s.expert_rows * s.hidden_dim + s.tokens * s.model_dim);
 }
 
+// A split expert backward keeps the output gradients and the activated hidden rows of some layers.
+Bytes weight_gradient_stash(const StepShape& step, const Sizes& s) {
+  return elements(step, kStashedLayers * s.local_rows * (s.model_dim + s.hidden_dim));
+}
+
 }  // namespace
 
 Bytes MemoryBreakdown::total() const {
@@ -138,20 +143,23 @@ const MemoryTerm& MemoryBreakdown::largest() const {
                            [](const MemoryTerm& a, const MemoryTerm& b) { return a.bytes < b.bytes; });
 }
 
-MemoryBreakdown training_memory(const StepShape& step) {
+MemoryBreakdown training_memory(const StepShape& step, const OverlapOptions& overlap) {
   const Sizes sizes = sizes_of(step);
   const Bytes parameters = elements(step, static_cast<double>(local_parameters(step)));
+  const double in_flight = overlap.micro_batches_in_flight;
+  const Bytes stash = overlap.split_expert_backward ? weight_gradient_stash(step, sizes) : Bytes(0.0);
   return {{{"parameters", parameters},
            {"gradients", parameters},
            {"optimizer state", 2.0 * parameters},
-           {"residual stream", residual_stream(step, sizes)},
-           {"attention activations", attention_activations(step, sizes)},
-           {"expert activations", expert_activations(step, sizes)},
-           {"routing", routing(step, sizes)},
-           {"chunk buffers", chunk_buffers(step, sizes)},
-           {"activation buffers", activation_buffers(step, sizes)},
-           {"logits", logits(step, sizes)},
-           {"workspace", workspace(step, sizes)}}};
+           {"residual stream", in_flight * residual_stream(step, sizes)},
+           {"attention activations", in_flight * attention_activations(step, sizes)},
+           {"expert activations", in_flight * expert_activations(step, sizes)},
+           {"routing", in_flight * routing(step, sizes)},
+           {"chunk buffers", in_flight * chunk_buffers(step, sizes)},
+           {"activation buffers", in_flight * activation_buffers(step, sizes)},
+           {"logits", in_flight * logits(step, sizes)},
+           {"workspace", workspace(step, sizes)},
+           {"weight gradient stash", in_flight * stash}}};
 }
 
 }  // namespace sextant

@@ -21,8 +21,9 @@ struct MemoryBreakdown {
 };
 
 // Mirrors what the executor allocates (executor/transformer/activations.h): AdamW keeps two moments;
-// activations of all layers of one micro-batch, the gathered expert input included; the buffers between
-// tasks. Not included: the program itself and what a communication library allocates.
-[[nodiscard]] MemoryBreakdown training_memory(const StepShape& step);
+// activations of all layers of every micro-batch in flight, the gathered expert input included; the buffers between
+// tasks; for a split expert backward what two layers keep for their weight gradients. Not included: the program itself
+// and what a communication library allocates.
+[[nodiscard]] MemoryBreakdown training_memory(const StepShape& step, const OverlapOptions& overlap = {});
 
 }  // namespace sextant

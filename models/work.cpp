@@ -75,9 +75,19 @@ ForwardCounts head_counts(const KernelShape& s) {
           .activations = tokens * (2.0 * model_dim + 2.0 * vocabulary)};
 }
 
+// One product for each of the forward. The input gradient reads the weights and writes the gradient of
+// every activation; the weight gradient reads both once more and adds to the weights' gradients.
+KernelCounts half_of_backward(const ForwardCounts& forward, Pass pass, double element_bytes) {
+  const double weights = forward.weights * (pass == Pass::kInputGradient ? 1.0 : 2.0);
+  return {.flops = Flops(forward.products_flops * kBackwardProducts / 2.0),
+          .bytes = Bytes((weights + 2.0 * forward.activations) * element_bytes)};
+}
+
 // Backward: two products for each of the forward; weights read once, their gradients read and
 // written; every activation read once more and its gradient written.
 KernelCounts counts_of_pass(const ForwardCounts& forward, Pass pass, double element_bytes) {
+  if (pass == Pass::kInputGradient || pass == Pass::kWeightGradient)
+    return half_of_backward(forward, pass, element_bytes);
   const bool is_backward = pass == Pass::kBackward;
   const double flops = forward.products_flops * (is_backward ? kBackwardProducts : 1.0);
   const double elements = forward.weights * (is_backward ? 3.0 : 1.0) + forward.activations * (is_backward ? 2.0 : 1.0);
@@ -97,7 +107,17 @@ KernelCounts embedding_counts(const KernelShape& s, Pass pass, double element_by
 }  // namespace
 
 const char* to_text(Pass pass) {
-  return pass == Pass::kForward ? "forward" : "backward";
+  switch (pass) {
+    case Pass::kForward:
+      return "forward";
+    case Pass::kBackward:
+      return "backward";
+    case Pass::kInputGradient:
+      return "input_gradient";
+    case Pass::kWeightGradient:
+      return "weight_gradient";
+  }
+  SEXTANT_CHECK(false, "pass {}", static_cast<int>(pass));
 }
 
 const char* to_text(Operator op) {

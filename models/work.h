@@ -15,7 +15,14 @@
 
 namespace sextant {
 
-enum class Pass { kForward, kBackward };
+enum class Pass {
+  kForward,
+  kBackward,
+  // The two halves of the backward of kExpert, where a schedule splits it.
+  kInputGradient,
+  kWeightGradient,
+};
+inline constexpr int kNumPasses = 4;
 [[nodiscard]] const char* to_text(Pass pass);
 
 enum class Operator {
@@ -91,6 +98,18 @@ struct StepShape {
   [[nodiscard]] std::int64_t capacity() const;
   [[nodiscard]] int local_experts() const { return network.num_experts / layout.degrees().ep; }
 };
+// Layers whose data a split expert backward keeps at once.
+inline constexpr int kStashedLayers = 2;
+
+// What a schedule may ask for beyond the paper, at the cost of memory (models/memory_model.h).
+struct OverlapOptions {
+  // The weight gradients of the experts are tasks of their own, which may run as late as the experts of the
+  // layer kStashedLayers below.
+  bool split_expert_backward = false;
+  int micro_batches_in_flight = 1;  // whose activations are held at once
+  bool operator==(const OverlapOptions&) const = default;
+};
+
 // Throws ConfigError unless: tp divides heads and kv_heads; cp * tp the sequence; ep num_experts; esp
 // expert_hidden_dim; pp layers; micro_batch, num_micro_batches and sequence are positive and below 2^20,
 // 2^20 and 2^24 (so that no count here overflows).

@@ -88,6 +88,14 @@ class Placement {
 
 }  // namespace
 
+std::vector<GradientSlice> gradient_chunks(const StepShape& step, Bytes chunk) {
+  std::vector<GradientSlice> slices;
+  for (const std::deque<Chunk>& chunks : cut(step, chunk)) {
+    for (const Chunk& one : chunks) slices.push_back(one.slice);
+  }
+  return slices;
+}
+
 std::vector<GradientSlice> fixed_chunk_slices(const StepShape& step, const CostModel& costs,
                                               const std::vector<LayerDegrees>& degrees, Bytes chunk) {
   Placement placement(step, costs, chunk);

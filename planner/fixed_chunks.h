@@ -14,7 +14,11 @@ namespace sextant {
 // The size that the FSMoE paper names for its Lina baseline (spec 6.1).
 inline constexpr Bytes kLinaChunk{30e6};
 
-// Cuts the gradients of every unit into chunks of at most `chunk`. A chunk starts as soon as its
+// The gradients of every unit in chunks of at most `chunk`, all in the tail: for schedules that bring their
+// own order.
+[[nodiscard]] std::vector<GradientSlice> gradient_chunks(const StepShape& step, Bytes chunk);
+
+// The same, placed. A chunk starts as soon as its
 // gradients exist and the communication queue would idle: beside the experts of a block, or beside the
 // attention. All-to-alls go first, but nothing is interrupted: a chunk that has started in idle time may
 // outlast it and delay what follows. What finds no idle time goes to the tail. Covers every buffer once.

@@ -71,9 +71,11 @@ class Search {
     const auto started = std::chrono::steady_clock::now();
     for (const ParallelDegrees& degrees : layouts(request_, topology_.num_ranks())) try_layout(degrees);
     std::stable_sort(result_.plans.begin(), result_.plans.end(), is_better);
+    search_orders();
     if (result_.plans.size() > static_cast<std::size_t>(request_.top)) {
       result_.plans.erase(result_.plans.begin() + request_.top, result_.plans.end());
     }
+    for (Plan& plan : result_.plans) explain(plan);
     result_.status = result_.plans.empty() ? PlanStatus::kInfeasible : PlanStatus::kFound;
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - started;
     result_.summary.search_time = Seconds(elapsed.count());
@@ -114,12 +116,64 @@ class Search {
     }
   }
 
-  std::vector<Policy> policies() const { return request_.policy ? std::vector{*request_.policy} : all_policies(); }
+  // Orders are searched later, from fsmoe's schedule.
+  std::vector<Policy> policies() const {
+    if (!request_.policy) return published_policies();
+    return {*request_.policy == Policy::kSearched ? Policy::kFsmoe : *request_.policy};
+  }
+
+  // Adds a searched plan for each of the best steps; where the request names this policy, only those stay.
+  void search_orders() {
+    if (request_.policy && *request_.policy != Policy::kSearched) return;
+    std::vector<Plan> searched;
+    std::vector<const StepShape*> seen;
+    for (const Plan& plan : result_.plans) {
+      if (static_cast<int>(searched.size()) == std::max(request_.ordered, request_.top)) break;
+      const auto is_same = [&](const StepShape* step) {
+        return step->layout == plan.step.layout && step->micro_batch == plan.step.micro_batch;
+      };
+      if (std::ranges::any_of(seen, is_same)) continue;
+      seen.push_back(&plan.step);
+      searched.push_back(searched_plan(plan));
+    }
+    if (request_.policy) result_.plans.clear();
+    std::ranges::move(searched, std::back_inserter(result_.plans));
+    std::stable_sort(result_.plans.begin(), result_.plans.end(), is_better);
+  }
+
+  Plan searched_plan(const Plan& plan) {
+    const OrderSearchOptions options{.schedule = schedule_options(), .memory = cluster_.device.memory};
+    OrderedSchedule ordered = search_order(plan.step, *costs_, options);
+    Plan result = plan;
+    result.schedule = std::move(ordered.schedule);
+    result.notes.order = ordered.report;
+    result.prediction = predict(plan.step, result.schedule, *costs_, cluster_.device);
+    ++result_.summary.candidates;
+    result_.summary.simulated += ordered.report.evaluated;
+    return result;
+  }
+
+  // The comparisons behind a plan that is returned.
+  void explain(Plan& plan) const {
+    const Policy policy = plan.schedule.policy == Policy::kSearched ? Policy::kFsmoe : plan.schedule.policy;
+    const auto degrees = [&](std::optional<int> fixed, Pass pass) -> std::optional<DegreeComparison> {
+      if (fixed) return std::nullopt;
+      const auto largest = static_cast<int>(std::min<std::int64_t>(request_.max_degree, plan.step.capacity()));
+      return largest < 2 ? std::nullopt : compare_degrees(plan.step, *costs_, policy, pass, largest);
+    };
+    plan.notes.forward = degrees(request_.forward_degree, Pass::kForward);
+    plan.notes.backward = degrees(request_.backward_degree, Pass::kBackward);
+    plan.notes.partition = plan_schedule_with_report(plan.step, *costs_, policy, schedule_options()).report;
+  }
+
+  ScheduleOptions schedule_options() const {
+    return {request_.forward_degree, request_.backward_degree, request_.max_degree};
+  }
 
   void try_policy(const StepShape& step, Policy policy) {
     ++result_.summary.candidates;
-    const ScheduleOptions options{request_.forward_degree, request_.backward_degree, request_.max_degree};
-    Plan plan{step, plan_schedule(step, *costs_, policy, options), {}, network_hash_, cluster_hash_, cluster_.name};
+    Plan plan{step,         plan_schedule(step, *costs_, policy, schedule_options()), {}, network_hash_, cluster_hash_,
+              cluster_.name};
     plan.prediction = predict(step, plan.schedule, *costs_, cluster_.device);
     ++result_.summary.simulated;
     result_.plans.push_back(std::move(plan));

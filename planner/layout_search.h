@@ -1,4 +1,5 @@
-// The search: layouts, policies and micro-batches, each with its best degrees and gradient slices.
+// The search: layouts, policies and micro-batches, each with its best degrees and gradient slices; then the
+// issue order of the best few.
 #pragma once
 
 #include <functional>
@@ -18,6 +19,7 @@ struct SearchRequest {
   std::int64_t global_batch = 0;  // samples a step
   std::int64_t sequence = 0;
   std::optional<Policy> policy;  // absent: all
+  int ordered = 3;  // (layout, micro-batch) pairs, best first, whose issue order is searched (at least `top`)
   // --fix: only layouts with these degrees.
   std::optional<int> pp, dp, cp, tp, edp, ep, esp;
   std::optional<std::int64_t> micro_batch;

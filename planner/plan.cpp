@@ -1,7 +1,10 @@
 #include "planner/plan.h"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <limits>
+#include <string_view>
 
 #include "models/error.h"
 #include "models/yaml_io.h"
@@ -10,6 +13,8 @@ namespace sextant {
 namespace {
 
 constexpr const char* kSchema = "sextant/plan@1";
+constexpr TaskId kMaxTasks = 1 << 26;
+constexpr int kMaxInFlight = 1024;
 constexpr std::int64_t kMaxCount = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kMaxElements = std::numeric_limits<std::int64_t>::max() / 2;
 
@@ -30,8 +35,48 @@ void write_layout(YamlWriter& yaml, const ParallelLayout& layout) {
       .end();
 }
 
+// "0-3 5 4 6-9": runs of ascending tasks.
+std::string order_text(const std::vector<TaskId>& order) {
+  std::string text;
+  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    end = begin + 1;
+    while (end < order.size() && order[end] == order[end - 1] + 1) ++end;
+    text += fmt::format("{}{}", text.empty() ? "" : " ", order[begin]);
+    if (end - begin > 1) text += fmt::format("-{}", order[end - 1]);
+  }
+  return text;
+}
+
+// Reads one run of order_text.
+void append_run(const ConfigNode& node, std::string_view run, std::vector<TaskId>& order) {
+  const auto task = [&](std::string_view text) {
+    TaskId id = kNoTask;
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+    const bool is_task = error == std::errc() && stop == text.data() + text.size() && id >= 0 && id < kMaxTasks;
+    if (!is_task) node.fail(fmt::format("'{}' is no run of tasks such as 3 or 5-9", run));
+    return id;
+  };
+  const std::size_t dash = run.find('-');
+  const TaskId first = task(run.substr(0, dash));
+  const TaskId last = dash == std::string_view::npos ? first : task(run.substr(dash + 1));
+  for (TaskId id = first; id <= last; ++id) order.push_back(id);
+}
+
+void write_order(YamlWriter& yaml, const QueueOrders& order) {
+  yaml.comment("tasks of each queue in order of issue, numbered as the schedule above gives them");
+  yaml.begin_map("order");
+  for (int q = 0; q < kNumResources; ++q) {
+    if (!order[q].empty()) yaml.entry(to_text(Resource(q)), order_text(order[q]));
+  }
+  yaml.end();
+}
+
 void write_schedule(YamlWriter& yaml, const Schedule& schedule) {
   yaml.begin_map("schedule").entry("policy", to_text(schedule.policy));
+  yaml.begin_flow_map("overlap")
+      .entry("split_expert_backward", schedule.overlap.split_expert_backward)
+      .entry("micro_batches_in_flight", schedule.overlap.micro_batches_in_flight)
+      .end();
   yaml.comment("pipeline degrees by layer");
   yaml.begin_list("degrees");
   for (const LayerDegrees& degrees : schedule.degrees) {
@@ -49,7 +94,9 @@ void write_schedule(YamlWriter& yaml, const Schedule& schedule) {
         .entry("layer", slice.slot.layer)
         .end();
   }
-  yaml.end().end();
+  yaml.end();
+  if (schedule.order) write_order(yaml, *schedule.order);
+  yaml.end();
 }
 
 void write_prediction(YamlWriter& yaml, const Prediction& p) {
@@ -104,9 +151,32 @@ GradientSlice read_slice(const ConfigNode& node, int layers) {
   return slice;
 }
 
+OverlapOptions read_overlap(const ConfigNode& node) {
+  node.expect_keys({"split_expert_backward", "micro_batches_in_flight"});
+  return {.split_expert_backward = node["split_expert_backward"].as_bool(),
+          .micro_batches_in_flight = static_cast<int>(node["micro_batches_in_flight"].as_int(1, kMaxInFlight))};
+}
+
+QueueOrders read_order(const ConfigNode& node) {
+  node.expect_keys({}, {"compute", "intra", "inter", "host"});
+  QueueOrders order;
+  for (int q = 0; q < kNumResources; ++q) {
+    if (!node.has(to_text(Resource(q)))) continue;
+    const ConfigNode runs = node[to_text(Resource(q))];
+    const std::string text = runs.as_string();
+    for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end + 1) {
+      end = std::min(text.find(' ', begin), text.size());
+      append_run(runs, std::string_view(text).substr(begin, end - begin), order[q]);
+    }
+  }
+  return order;
+}
+
 Schedule read_schedule(const ConfigNode& node, int layers, std::int64_t capacity) {
-  node.expect_keys({"policy", "degrees", "gradients"});
+  node.expect_keys({"policy", "degrees", "gradients"}, {"overlap", "order"});
   Schedule schedule;
+  if (node.has("overlap")) schedule.overlap = read_overlap(node["overlap"]);
+  if (node.has("order")) schedule.order = read_order(node["order"]);
   schedule.policy = read_enum<Policy>(node["policy"], all_policies());
   for (const ConfigNode& item : node["degrees"].items()) {
     item.expect_keys({"forward", "backward"});

@@ -10,7 +10,10 @@
 #include "models/memory_model.h"
 #include "models/network.h"
 #include "models/work.h"
+#include "planner/fsmoe_algorithm1.h"
+#include "planner/order_search.h"
 #include "planner/schedule.h"
+#include "planner/schedule_planner.h"
 
 namespace sextant {
 
@@ -26,6 +29,14 @@ struct Prediction {
   CostSource worst_source = CostSource::kMeasured;
 };
 
+// How the schedule was chosen: told with the plan, not kept in its file.
+struct PlanNotes {
+  std::optional<DegreeComparison> forward;  // the paper's Algorithm 1 beside the exact degree
+  std::optional<DegreeComparison> backward;
+  std::optional<ScheduleReport> partition;  // of the fsmoe schedule, from which a searched one starts
+  std::optional<OrderReport> order;         // of a searched schedule
+};
+
 struct Plan {
   StepShape step;
   Schedule schedule;
@@ -33,6 +44,7 @@ struct Plan {
   std::string network_hash;  // content_hash(network_to_yaml)
   std::string cluster_hash;  // content_hash(cluster_to_yaml)
   std::string cluster_name;
+  PlanNotes notes = {};
 };
 
 // Schema sextant/plan@1.

@@ -35,6 +35,7 @@ bool is_chunk_task(const Task& task) {
     case TaskKind::kDispatch:
     case TaskKind::kExpertGather:
     case TaskKind::kExpert:
+    case TaskKind::kExpertWeightGradient:
     case TaskKind::kExpertScatter:
     case TaskKind::kCombine:
       return true;
@@ -75,6 +76,17 @@ Seconds least_chunk_time(const Work& whole, const CostModel& costs, std::int64_t
   return least;
 }
 
+// The same for the backward of the experts, whole or in its two halves.
+Seconds least_expert_backward_time(const Work& whole, const CostModel& costs, std::int64_t capacity, int limit) {
+  Seconds halves;
+  for (const Pass half : {Pass::kInputGradient, Pass::kWeightGradient}) {
+    KernelWork work = std::get<KernelWork>(whole);
+    work.pass = half;
+    halves += least_chunk_time(work, costs, capacity, limit);
+  }
+  return std::min(halves, least_chunk_time(whole, costs, capacity, limit));
+}
+
 // Least time over all cuts into up to `limit` equal slices that reducing a group's gradients occupies
 // its links.
 Seconds least_reduction_time(const StepShape& step, const CostModel& costs, GroupKind group, int limit) {
@@ -102,7 +114,10 @@ Seconds step_lower_bound(const StepShape& step, const CostModel& costs, int max_
       time = least_reduction_time(step, costs, *task.group, 4 * step.network.layers);
     } else if (is_chunk_task(task)) {
       const auto [entry, is_new] = chunk_times.try_emplace({task.kind, task.phase});
-      if (is_new) entry->second = least_chunk_time(task.work, costs, capacity, limit);
+      const bool is_split = task.kind == TaskKind::kExpert && task.phase == Phase::kBackward;
+      if (is_new) {
+        entry->second = (is_split ? least_expert_backward_time : least_chunk_time)(task.work, costs, capacity, limit);
+      }
       time = entry->second;
     } else {
       time = costs.cost(task.work).time;
@@ -121,7 +136,7 @@ Prediction predict(const StepShape& step, const Schedule& schedule, const CostMo
   prediction.step_time_high = simulate(graph, costs, Quantile::kHigh).makespan();
   prediction.exposed_communication = summarize(graph, timeline).exposed_communication;
   prediction.lower_bound = std::min(step_lower_bound(step, costs, 16), prediction.step_time);
-  prediction.peak_memory = training_memory(step).total();
+  prediction.peak_memory = training_memory(step, schedule.overlap).total();
   const double tokens = static_cast<double>(step.global_batch() * step.sequence);
   prediction.tokens_per_s_per_device = tokens / prediction.step_time.value() / step.layout.world_size();
   if (device.peak > FlopsPerSecond(0.0)) {

@@ -7,8 +7,8 @@
 namespace sextant {
 namespace {
 
-constexpr std::array<const char*, kNumPolicies> kPolicyNames = {"sequential", "tutel",        "tutel_improved",
-                                                                "lina",       "fsmoe_no_iio", "fsmoe"};
+constexpr std::array<const char*, kNumPolicies> kPolicyNames = {"sequential",   "tutel", "tutel_improved", "lina",
+                                                                "fsmoe_no_iio", "fsmoe", "searched"};
 
 // Unit u (models/work.h) is the head for 0, layer `layers - u` up to `layers`, then the embedding.
 GradientSlot slot_of_unit(const StepShape& step, Policy policy, int unit) {
@@ -38,6 +38,12 @@ std::vector<Policy> all_policies() {
   return policies;
 }
 
+std::vector<Policy> published_policies() {
+  std::vector<Policy> policies = all_policies();
+  std::erase(policies, Policy::kSearched);
+  return policies;
+}
+
 const char* to_text(GradientSlot::Kind kind) {
   switch (kind) {
     case GradientSlot::Kind::kMoe:
@@ -53,7 +59,7 @@ const char* to_text(GradientSlot::Kind kind) {
 }
 
 bool has_link_queues(Policy policy) {
-  return policy == Policy::kFsmoe;
+  return policy == Policy::kFsmoe || policy == Policy::kSearched;
 }
 
 std::vector<GradientSlice> whole_unit_slices(const StepShape& step, Policy policy) {

@@ -19,11 +19,13 @@ enum class Policy {
   kLina,           // ... gradients in fixed chunks where the queue idles     [PipeMoE with Lina]
   kFsmoeNoIio,     // one communication queue, partitioned gradients
   kFsmoe,          // inter, intra and compute queues, partitioned gradients
+  kSearched,       // the queues of kFsmoe in the best order found (order_search.h); ours
 };
-inline constexpr int kNumPolicies = 6;
+inline constexpr int kNumPolicies = 7;
 [[nodiscard]] const char* to_text(Policy policy);
 [[nodiscard]] std::optional<Policy> policy_from_text(std::string_view text);
 [[nodiscard]] std::vector<Policy> all_policies();
+[[nodiscard]] std::vector<Policy> published_policies();  // all but kSearched
 
 struct LayerDegrees {
   int forward = 1;
@@ -58,6 +60,8 @@ struct Schedule {
   Policy policy = Policy::kFsmoe;
   std::vector<LayerDegrees> degrees;     // [layer]
   std::vector<GradientSlice> gradients;  // covers the flat buffer of every group of more than one rank once, in order
+  OverlapOptions overlap = {};
+  std::optional<QueueOrders> order = {};  // of the tasks that this schedule gives; absent: as emitted
   bool operator==(const Schedule&) const = default;
 };
 

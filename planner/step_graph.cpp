@@ -1,15 +1,26 @@
 // Builds the task graph of a training step. Tasks are emitted in one order for every policy; a queue's
 // issue order is that order restricted to the queue. So policies differ only in the map from links to
 // queues, the degrees and the slots of the gradient slices (schedule.h).
+//
+// The dependencies alone make every order of the queues a right one: they hold what data a task needs, whose
+// memory it takes over and which sums it continues. A searched schedule brings an order of its own.
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <utility>
 
 #include "models/error.h"
 #include "planner/schedule.h"
 
 namespace sextant {
 namespace {
+
+// The latest tasks that continue a layer's sums of gradients.
+struct LayerSums {
+  TaskId unroute = kNoTask;  // its first micro-batch clears them
+  TaskId experts = kNoTask;
+  TaskId attention = kNoTask;
+};
 
 // What a chunk's five tasks move or compute; forward and backward have the same sequence (spec 2.2).
 struct ChunkContext {
@@ -35,12 +46,15 @@ class StepGraphBuilder {
       }
       gradient_ready_[static_cast<std::size_t>(group)].assign(ends.size(), kNoTask);
     }
+    sums_.resize(static_cast<std::size_t>(step.network.layers));
+    activations_free_.resize(static_cast<std::size_t>(schedule.overlap.micro_batches_in_flight));
   }
 
   TaskGraph build() {
     for (int micro_batch = 0; micro_batch < step_.num_micro_batches; ++micro_batch) {
       forward(micro_batch);
       backward(micro_batch);
+      activations_free_[slot_of(micro_batch)] = last_uses();
     }
     reduce_gradients({GradientSlot::Kind::kTail, 0});
     update();
@@ -53,6 +67,8 @@ class StepGraphBuilder {
   void check_schedule() const {
     const auto layers = static_cast<std::size_t>(step_.network.layers);
     SEXTANT_CHECK(schedule_.degrees.size() == layers, "{} degrees for {} layers", schedule_.degrees.size(), layers);
+    SEXTANT_CHECK(schedule_.overlap.micro_batches_in_flight >= 1, "{} micro-batches in flight",
+                  schedule_.overlap.micro_batches_in_flight);
     for (const GroupKind group : {GroupKind::kDp, GroupKind::kStage, GroupKind::kEdp}) {
       std::int64_t volume = 0;
       for (int unit = 0; unit < num_gradient_units(step_); ++unit) volume += gradient_elements(step_, group, unit);
@@ -111,13 +127,21 @@ class StepGraphBuilder {
 
   // ---- forward ----
 
+  std::size_t slot_of(int micro_batch) const {
+    return static_cast<std::size_t>(micro_batch % schedule_.overlap.micro_batches_in_flight);
+  }
+
+  // The first micro-batch clears the sums of the step, so the embeddings come one after the other.
   void forward(int micro_batch) {
+    Ids before = std::exchange(activations_free_[slot_of(micro_batch)], {});
+    before.push_back(embedded_);
     TaskId x = emit_kernel({.kind = TaskKind::kEmbedding, .layer = -1, .micro_batch = micro_batch},
-                           embedding_work(step_, Pass::kForward), {});
+                           embedding_work(step_, Pass::kForward), before);
+    embedded_ = x;
     for (int layer = 0; layer < step_.network.layers; ++layer) x = forward_layer(layer, micro_batch, x);
     balance_ = reduce_balance(micro_batch, x);
-    emit_kernel({.kind = TaskKind::kHead, .layer = -1, .micro_batch = micro_batch}, head_work(step_, Pass::kForward),
-                {x});
+    head_ = emit_kernel({.kind = TaskKind::kHead, .layer = -1, .micro_batch = micro_batch},
+                        head_work(step_, Pass::kForward), {x});
   }
 
   TaskId forward_layer(int layer, int micro_batch, TaskId x) {
@@ -152,24 +176,18 @@ class StepGraphBuilder {
     const TaskId gathered = emit_collective(with_kind(base, TaskKind::kAttentionGather), GroupKind::kTp,
                                             attention_gather_work(step_), input);
     if (slot) reduce_gradients(*slot);
-    last_attention_ =
-        emit_kernel(with_kind(base, TaskKind::kAttention), attention_work(step_, pass), {gathered, input});
+    TaskId& summed = sums(base.layer).attention;
+    last_attention_ = emit_kernel(with_kind(base, TaskKind::kAttention), attention_work(step_, pass),
+                                  {gathered, input, pass == Pass::kForward ? kNoTask : summed});
+    if (pass == Pass::kBackward) summed = last_attention_;
     return emit_collective(with_kind(base, TaskKind::kAttentionScatter), GroupKind::kTp, attention_scatter_work(step_),
                            last_attention_);
   }
 
   // D_i, A_i for all chunks; the slices; E_i; then S_i, C_i. Returns the last task of every chunk.
   Ids moe_chunks(const ChunkContext& context, TaskId input, std::optional<GradientSlot> slot) {
-    const auto chunk = [&](TaskKind kind, int index) {
-      return Task{.kind = kind,
-                  .phase = context.phase,
-                  .layer = context.layer,
-                  .micro_batch = context.micro_batch,
-                  .chunk = index,
-                  .num_chunks = context.num_chunks};
-    };
+    const auto chunk = [&](TaskKind kind, int index) { return chunk_task(context, kind, index); };
     const auto rows = [&](int index) { return chunk_range(step_.capacity(), index, context.num_chunks).rows(); };
-    const Pass pass = context.phase == Phase::kForward ? Pass::kForward : Pass::kBackward;
     const int count = context.num_chunks;
     Ids last(static_cast<std::size_t>(count), input);
     for (int i = 0; i < count; ++i) {
@@ -178,10 +196,7 @@ class StepGraphBuilder {
                                 last[i]);
     }
     if (slot) reduce_gradients(*slot);
-    for (int i = 0; i < count; ++i) {
-      last[i] = emit_kernel(chunk(TaskKind::kExpert, i), expert_work(step_, pass, rows(i)), {last[i]});
-    }
-    last_expert_ = last.back();
+    emit_experts(context, last);
     for (int i = 0; i < count; ++i) {
       last[i] = emit_collective(chunk(TaskKind::kExpertScatter, i), GroupKind::kEsp,
                                 expert_scatter_work(step_, rows(i)), last[i]);
@@ -190,7 +205,54 @@ class StepGraphBuilder {
     return last;
   }
 
+  static Task chunk_task(const ChunkContext& context, TaskKind kind, int index) {
+    return {.kind = kind,
+            .phase = context.phase,
+            .layer = context.layer,
+            .micro_batch = context.micro_batch,
+            .chunk = index,
+            .num_chunks = context.num_chunks};
+  }
+
+  // The experts of every chunk behind `last`, which becomes theirs.
+  void emit_experts(const ChunkContext& context, Ids& last) {
+    const bool splits = schedule_.overlap.split_expert_backward;
+    if (context.phase == Phase::kForward) {
+      emit_expert_pass(context, {TaskKind::kExpert, Pass::kForward}, last, nullptr);
+    } else if (!splits) {
+      emit_expert_pass(context, {TaskKind::kExpert, Pass::kBackward}, last, &sums(context.layer).experts);
+    } else {
+      emit_expert_pass(context, {TaskKind::kExpert, Pass::kInputGradient}, last, nullptr);
+      Ids outputs = last;
+      emit_expert_pass(context, {TaskKind::kExpertWeightGradient, Pass::kWeightGradient}, outputs,
+                       &sums(context.layer).experts);
+    }
+    last_expert_ = sums(context.layer).experts;
+  }
+
+  // One task a chunk, each behind its entry of `last`. Where `sum` is given, the tasks continue a sum and
+  // come one after the other. Input gradients take over the stash of a layer above.
+  void emit_expert_pass(const ChunkContext& context, const std::pair<TaskKind, Pass>& which, Ids& last, TaskId* sum) {
+    const int stashed = context.layer + kStashedLayers;
+    const bool stashes = which.second == Pass::kInputGradient && stashed < step_.network.layers;
+    for (int i = 0; i < context.num_chunks; ++i) {
+      const std::int64_t rows = chunk_range(step_.capacity(), i, context.num_chunks).rows();
+      Ids dependencies{last[i], sum != nullptr ? *sum : kNoTask, stashes ? sums(stashed).experts : kNoTask};
+      last[i] = emit_kernel(chunk_task(context, which.first, i), expert_work(step_, which.second, rows), dependencies);
+      if (sum != nullptr) *sum = last[i];
+    }
+  }
+
   // ---- backward ----
+
+  LayerSums& sums(int layer) { return sums_[static_cast<std::size_t>(layer)]; }
+
+  // After these nothing reads the activations of the micro-batch emitted last.
+  Ids last_uses() const {
+    Ids uses{backward_end_};
+    for (const LayerSums& layer : sums_) uses.push_back(layer.experts);
+    return uses;
+  }
 
   bool reduces(int micro_batch) const { return micro_batch == step_.num_micro_batches - 1; }
 
@@ -198,7 +260,8 @@ class StepGraphBuilder {
     const int layers = step_.network.layers;
     TaskId dx =
         emit_kernel({.kind = TaskKind::kHead, .phase = Phase::kBackward, .layer = -1, .micro_batch = micro_batch},
-                    head_work(step_, Pass::kBackward), {});
+                    head_work(step_, Pass::kBackward), {head_, backward_head_});
+    backward_head_ = dx;
     if (reduces(micro_batch)) {
       dense_ready(0, dx);
       experts_ready(0, dx);
@@ -207,7 +270,7 @@ class StepGraphBuilder {
     for (int layer = layers - 1; layer >= 0; --layer) dx = backward_layer(layer, micro_batch, dx);
     const TaskId embedded =
         emit_kernel({.kind = TaskKind::kEmbedding, .phase = Phase::kBackward, .layer = -1, .micro_batch = micro_batch},
-                    embedding_work(step_, Pass::kBackward), after_barrier({dx}));
+                    embedding_work(step_, Pass::kBackward), after_barrier({dx, backward_end_}));
     if (reduces(micro_batch)) {
       dense_ready(layers + 1, embedded);
       experts_ready(layers + 1, embedded);
@@ -221,8 +284,9 @@ class StepGraphBuilder {
       return last ? std::optional<GradientSlot>({kind, layer}) : std::nullopt;
     };
     const Task base{.phase = Phase::kBackward, .layer = layer, .micro_batch = micro_batch};
-    const TaskId unrouted =
-        emit_kernel(with_kind(base, TaskKind::kUnroute), unroute_work(step_, Pass::kBackward), after_barrier({dy}));
+    const TaskId unrouted = emit_kernel(with_kind(base, TaskKind::kUnroute), unroute_work(step_, Pass::kBackward),
+                                        after_barrier({dy, sums(layer).unroute}));
+    sums(layer).unroute = unrouted;
     Ids combined = moe_chunks({Phase::kBackward, layer, micro_batch, degrees(layer).backward}, unrouted,
                               slot(GradientSlot::Kind::kMoe));
     combined.push_back(balance_);
@@ -282,7 +346,8 @@ class StepGraphBuilder {
 
   void update() {
     Ids dependencies = reductions_;
-    dependencies.push_back(backward_end_);
+    const Ids uses = last_uses();
+    dependencies.insert(dependencies.end(), uses.begin(), uses.end());
     const Task base{.phase = Phase::kUpdate, .layer = -1};
     const TaskId norm = emit_kernel(with_kind(base, TaskKind::kGradientNorm), gradient_norm_work(step_), dependencies);
     const CollectiveWork work{Collective::kAllReduce, step_.layout.group_shape(GroupKind::kStage), Bytes(32.0)};
@@ -298,6 +363,11 @@ class StepGraphBuilder {
   std::array<std::vector<TaskId>, kNumGroupKinds> gradient_ready_;   // [group][unit]
   Ids reductions_;
   Ids barrier_;
+  std::vector<LayerSums> sums_;        // [layer]
+  std::vector<Ids> activations_free_;  // [slot] what must end before a micro-batch takes the slot
+  TaskId embedded_ = kNoTask;
+  TaskId head_ = kNoTask;
+  TaskId backward_head_ = kNoTask;
   TaskId balance_ = kNoTask;
   TaskId last_attention_ = kNoTask;
   TaskId last_expert_ = kNoTask;
@@ -308,6 +378,7 @@ class StepGraphBuilder {
 
 TaskGraph build_step_graph(const StepShape& step, const Schedule& schedule) {
   TaskGraph graph = StepGraphBuilder(step, schedule).build();
+  if (schedule.order) graph.order = *schedule.order;
   check(graph);
   return graph;
 }

@@ -66,6 +66,8 @@ const char* to_text(TaskKind kind) {
       return "expert_gather";
     case TaskKind::kExpert:
       return "expert";
+    case TaskKind::kExpertWeightGradient:
+      return "expert_weight_gradient";
     case TaskKind::kExpertScatter:
       return "expert_scatter";
     case TaskKind::kCombine:
@@ -139,8 +141,8 @@ void check(const TaskGraph& graph) {
                     task_name(task), places[id][q], to_text(Resource(q)));
     }
     for (const TaskId dependency : task.dependencies) {
-      SEXTANT_CHECK(dependency >= 0 && dependency < count && dependency != id, "{} depends on task {} of {}",
-                    task_name(task), dependency, count);
+      SEXTANT_CHECK(dependency >= 0 && dependency < id, "{}, task {}, depends on task {}", task_name(task), id,
+                    dependency);
     }
   }
   static_cast<void>(topological_order(graph));

@@ -24,22 +24,23 @@ enum class TaskKind {
   kEmbedding,
   kAttentionGather,  // all-gather over tp along the sequence; backward: before attention', of the output gradient
   kAttention,
-  kAttentionScatter,  // reduce-scatter over tp
-  kRoute,             // residual, norm, gate, order
-  kDispatch,          // all-to-all over ep, one chunk
-  kExpertGather,      // all-gather over esp, one chunk
-  kExpert,            // one chunk
-  kExpertScatter,     // reduce-scatter over esp, one chunk
-  kCombine,           // all-to-all over ep, one chunk
-  kUnroute,           // inverse order, residual
-  kHead,              // norm, logits, loss
-  kBalanceReduce,     // all-reduce of the expert loads of all layers, for the auxiliary loss
-  kGradientReduce,    // all-reduce of one slice of gradients
+  kAttentionScatter,      // reduce-scatter over tp
+  kRoute,                 // residual, norm, gate, order
+  kDispatch,              // all-to-all over ep, one chunk
+  kExpertGather,          // all-gather over esp, one chunk
+  kExpert,                // one chunk; backward: the input gradient only, where the schedule splits it
+  kExpertWeightGradient,  // backward of one chunk, the other half
+  kExpertScatter,         // reduce-scatter over esp, one chunk
+  kCombine,               // all-to-all over ep, one chunk
+  kUnroute,               // inverse order, residual
+  kHead,                  // norm, logits, loss
+  kBalanceReduce,         // all-reduce of the expert loads of all layers, for the auxiliary loss
+  kGradientReduce,        // all-reduce of one slice of gradients
   kGradientNorm,
   kNormReduce,  // all-reduce of the squared gradient norm and the loss
   kOptimizer,
 };
-inline constexpr int kNumTaskKinds = 17;
+inline constexpr int kNumTaskKinds = 18;
 [[nodiscard]] const char* to_text(TaskKind kind);
 
 using TaskId = std::int32_t;
@@ -75,9 +76,11 @@ struct Task {
 // "E l3 m0 c1/4 bwd" style name for traces and messages: kind, layer, micro-batch, chunk, phase.
 [[nodiscard]] std::string task_name(const Task& task);
 
+using QueueOrders = std::array<std::vector<TaskId>, kNumResources>;  // [queue] tasks in order of issue
+
 struct TaskGraph {
-  std::vector<Task> tasks;
-  std::array<std::vector<TaskId>, kNumResources> order;  // by queue
+  std::vector<Task> tasks;  // a dependency has a lower id than the task that depends on it
+  QueueOrders order;
 };
 
 // Throws InternalError unless every task is exactly once in each of its queues, dependencies exist

@@ -38,10 +38,14 @@ std::vector<int> divisors(int number) {
   return result;
 }
 
-Schedule uniform_schedule(const StepShape& step, int degree) {
-  return {Policy::kSequential,
-          std::vector<LayerDegrees>(static_cast<std::size_t>(step.network.layers), {degree, degree}),
-          whole_unit_slices(step, Policy::kSequential)};
+// Memory for both ways to run the backward of the experts.
+constexpr OverlapOptions kSplit{.split_expert_backward = true};
+
+Schedule uniform_schedule(const StepShape& step, int degree, const OverlapOptions& overlap = {}) {
+  return {.policy = Policy::kSequential,
+          .degrees = std::vector<LayerDegrees>(static_cast<std::size_t>(step.network.layers), {degree, degree}),
+          .gradients = whole_unit_slices(step, Policy::kSequential),
+          .overlap = overlap};
 }
 
 // Fills every buffer with what a real step leaves there, so that kernels meet numbers of the usual size.
@@ -74,11 +78,8 @@ class CaseBuilder {
     KernelCase kernel_case{step, {}};
     for (const int degree : timed == Timed::kExperts ? options_.degrees : std::vector<int>{1}) {
       if (degree > step.capacity()) continue;
-      for (const Task& task : build_step_graph(step, uniform_schedule(step, degree)).tasks) {
-        const auto* work = std::get_if<KernelWork>(&task.work);
-        if (work == nullptr || class_of(work->op) != timed) continue;
-        if (seen_.insert({key_of(*work), work->shape.rows}).second) kernel_case.tasks.push_back(task);
-      }
+      add_tasks(kernel_case, uniform_schedule(step, degree), timed);
+      if (timed == Timed::kExperts) add_tasks(kernel_case, uniform_schedule(step, degree, kSplit), timed);
     }
     if (!kernel_case.tasks.empty()) cases_.push_back(std::move(kernel_case));
   }
@@ -86,6 +87,14 @@ class CaseBuilder {
   std::vector<KernelCase> take() { return std::move(cases_); }
 
  private:
+  void add_tasks(KernelCase& kernel_case, const Schedule& schedule, Timed timed) {
+    for (const Task& task : build_step_graph(kernel_case.step, schedule).tasks) {
+      const auto* work = std::get_if<KernelWork>(&task.work);
+      if (work == nullptr || class_of(work->op) != timed) continue;
+      if (seen_.insert({key_of(*work), work->shape.rows}).second) kernel_case.tasks.push_back(task);
+    }
+  }
+
   const KernelBenchmarkOptions& options_;
   std::set<std::pair<SeriesKey, std::int64_t>> seen_;
   std::vector<KernelCase> cases_;
@@ -143,7 +152,7 @@ std::vector<KernelSeries> measure_kernels(World& world, const KernelBenchmarkOpt
   SeriesMap series;
   const auto stream = world.device().make_stream("profile");
   for (const KernelCase& kernel_case : kernel_cases(world.topology(), options)) {
-    Transformer<float> transformer(kernel_case.step, world, 1, {});
+    Transformer<float> transformer(kernel_case.step, world, 1, {}, {}, kSplit);
     run_one_step(world, transformer, kernel_case.step);
     for (const Task& task : kernel_case.tasks) {
       const auto& work = std::get<KernelWork>(task.work);

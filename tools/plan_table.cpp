@@ -36,6 +36,39 @@ Json layout_json(const ParallelDegrees& degrees) {
           {"edp", degrees.edp}, {"ep", degrees.ep}, {"esp", degrees.esp}};
 }
 
+// How the schedule was chosen; entries that do not apply are left out.
+Json notes_json(const PlanNotes& notes) {
+  Json json = Json::object();
+  const auto add_degrees = [&](const char* key, const std::optional<DegreeComparison>& degrees) {
+    if (!degrees) return;
+    json[key] = {{"slsqp_degree", degrees->slsqp_degree},       {"slsqp_rounded", degrees->slsqp_rounded},
+                 {"slsqp_time_s", degrees->slsqp_time.value()}, {"exact_degree", degrees->exact_degree},
+                 {"exact_time_s", degrees->exact_time.value()}, {"gap", degrees->gap}};
+  };
+  add_degrees("forward_degree", notes.forward);
+  add_degrees("backward_degree", notes.backward);
+  if (const std::optional<ScheduleReport>& partition = notes.partition) {
+    json["gradient_partition"] = {{"method", to_text(partition->chosen)},
+                                  {"backward_exact_s", partition->exact_time.value()},
+                                  {"backward_step1_s", partition->step1_time.value()},
+                                  {"backward_bound_s", partition->bound.value()},
+                                  {"gap", partition->gap}};
+  }
+  if (const std::optional<OrderReport>& order = notes.order) {
+    Json alone = Json::object();
+    for (int e = 0; e < kNumOrderExtensions; ++e) {
+      const auto& time = order->alone[static_cast<std::size_t>(e)];
+      alone[to_text(OrderExtension(e))] = time ? Json(*time / order->fsmoe_time - 1.0) : Json(nullptr);
+    }
+    json["order_search"] = {{"fsmoe_time_s", order->fsmoe_time.value()},
+                            {"best_time_s", order->best_time.value()},
+                            {"lower_bound_s", order->lower_bound.value()},
+                            {"evaluated", order->evaluated},
+                            {"alone", std::move(alone)}};
+  }
+  return json;
+}
+
 Json rejections_json(const std::vector<Rejection>& rejections) {
   Json list = Json::array();
   for (const Rejection& rejection : rejections) {
@@ -62,7 +95,20 @@ Json plan_json(const Plan& plan) {
           {"peak_memory_bytes", prediction.peak_memory.value()},
           {"tokens_per_s_per_device", prediction.tokens_per_s_per_device},
           {"mfu", prediction.mfu},
-          {"worst_source", to_text(prediction.worst_source)}};
+          {"worst_source", to_text(prediction.worst_source)},
+          {"notes", notes_json(plan.notes)}};
+}
+
+std::string notes_text(const PlanNotes& notes) {
+  std::string text;
+  const auto add = [&](const char* label, const auto& note) {
+    if (note) text += fmt::format("  {:<16}{}\n", label, to_text(*note));
+  };
+  add("forward r", notes.forward);
+  add("backward r", notes.backward);
+  add("gradients", notes.partition);
+  add("issue order", notes.order);
+  return text;
 }
 
 std::string degrees_text(const Schedule& schedule, Pass pass) {

@@ -18,6 +18,9 @@ namespace sextant {
 
 // What a plan decides and predicts; times in seconds, degrees a number or a list by layer.
 [[nodiscard]] nlohmann::ordered_json plan_json(const Plan& plan);
+// Lines on how the schedule was chosen: SLSQP beside the exact degrees, the gradient partition with its bound, what
+// every extension of the issue order gains. Empty where nothing was compared.
+[[nodiscard]] std::string notes_text(const PlanNotes& notes);
 // One JSON object: the best plan, how the search went, and the next plans as `alternatives`;
 // status "infeasible" with the reasons when there is none.
 [[nodiscard]] std::string plan_result_json(const PlanResult& result);

@@ -49,7 +49,12 @@ LayerActivations<T>::LayerActivations(Device& device, const Dimensions& dims)
       combined(make<T>(device, dims.row_elements())) {}
 
 template <typename T>
-MicroBatchActivations<T>::MicroBatchActivations(Device& device, const Dimensions& dims)
+WeightGradientStash<T>::WeightGradientStash(Device& device, const Dimensions& dims)
+    : output_gradient(make<T>(device, canonical_elements(dims, dims.model_dim()))),
+      hidden(make<T>(device, canonical_elements(dims, dims.expert.hidden_dim))) {}
+
+template <typename T>
+MicroBatchActivations<T>::MicroBatchActivations(Device& device, const Dimensions& dims, bool splits_expert_backward)
     : head_saved(make<T>(device, static_cast<std::int64_t>(head_saved_size(dims.head)))),
       balance(make<double>(device, std::int64_t{2} * dims.layers * dims.route.experts)),
       attended(make<T>(device, dims.token_elements())),
@@ -62,6 +67,7 @@ MicroBatchActivations<T>::MicroBatchActivations(Device& device, const Dimensions
       branch_gradient(make<T>(device, dims.token_elements())) {
   for (int i = 0; i <= dims.layers; ++i) x.push_back(make<T>(device, dims.token_elements()));
   for (int i = 0; i < dims.layers; ++i) layers.emplace_back(device, dims);
+  for (int i = 0; splits_expert_backward && i < kStashedLayers; ++i) stash.emplace_back(device, dims);
 }
 
 template <typename T>
@@ -103,6 +109,7 @@ ExchangeBuffers<T> backward_exchange(const Dimensions& dims, const MicroBatchAct
 
 #define SEXTANT_INSTANTIATE(T)                                                                           \
   template struct LayerActivations<T>;                                                                   \
+  template struct WeightGradientStash<T>;                                                                \
   template struct MicroBatchActivations<T>;                                                              \
   template struct Workspace<T>;                                                                          \
   template ExchangeBuffers<T> forward_exchange(const Dimensions&, const MicroBatchActivations<T>&, int); \

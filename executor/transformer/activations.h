@@ -31,12 +31,22 @@ struct LayerActivations {
   LayerActivations(Device& device, const Dimensions& dims);
 };
 
+// What a split expert backward keeps of a layer from its input gradients to its weight gradients.
+template <typename T>
+struct WeightGradientStash {
+  DeviceBuffer<T> output_gradient;  // canonical, as LayerActivations::expert_input
+  DeviceBuffer<T> hidden;           // canonical, the activated rows, as LayerActivations::expert_saved
+
+  WeightGradientStash(Device& device, const Dimensions& dims);
+};
+
 template <typename T>
 struct MicroBatchActivations {
   std::vector<DeviceBuffer<T>> x;  // [layers + 1][S, M]: input of every layer, then of the head
   std::vector<LayerActivations<T>> layers;
   DeviceBuffer<T> head_saved;
-  DeviceBuffer<double> balance;  // [layers][2 E] sums for the auxiliary loss (add_balance)
+  DeviceBuffer<double> balance;               // [layers][2 E] sums for the auxiliary loss (add_balance)
+  std::vector<WeightGradientStash<T>> stash;  // [2], by layer in turn; empty where the expert backward is whole
 
   // From one task to the next; a layer's use ends before the next layer's begins.
   DeviceBuffer<T> attended;           // [S, M] attention output
@@ -48,7 +58,11 @@ struct MicroBatchActivations {
   DeviceBuffer<T> residual_gradient;  // [S, M] of the layer's output, then of its h
   DeviceBuffer<T> branch_gradient;    // [S, M] of the attention's input, to be added to the above
 
-  MicroBatchActivations(Device& device, const Dimensions& dims);
+  MicroBatchActivations(Device& device, const Dimensions& dims, bool splits_expert_backward);
+
+  [[nodiscard]] const WeightGradientStash<T>& stash_of(int layer) const {
+    return stash.at(static_cast<std::size_t>(layer) % stash.size());
+  }
 };
 
 // Scratch memory inside one compute task; all compute tasks of a rank run one after the other.

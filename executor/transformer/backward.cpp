@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <variant>
 #include <vector>
 
 #include "executor/layers/attention.h"
@@ -52,17 +53,22 @@ void BackwardTasks<T>::unroute(const Task& task) {
 }
 
 template <typename T>
+ExpertGradients<T> BackwardTasks<T>::expert_gradients(const Task& task, std::size_t expert) const {
+  ExpertGradients<T> gradients = state_.weights.gradients[static_cast<std::size_t>(task.layer)].experts[expert];
+  gradients.store = task.micro_batch == 0 && task.chunk == 0 ? Store::kReplace : Store::kAdd;
+  return gradients;
+}
+
+template <typename T>
 void BackwardTasks<T>::experts(const Task& task) {
+  if (std::get<KernelWork>(task.work).pass == Pass::kInputGradient) return expert_input_gradients(task);
   const Dimensions& dims = state_.dims;
   MicroBatchActivations<T>& a = state_.activations(task.micro_batch);
   const ExchangeBuffers<T> exchange = backward_exchange(dims, a);
   const auto layer = static_cast<std::size_t>(task.layer);
-  const bool is_first = task.micro_batch == 0 && task.chunk == 0;
   for (int e = 0; e < dims.local_experts; ++e) {
     const ExpertChunk<T> chunk(dims, task, e);
     const auto expert = static_cast<std::size_t>(e);
-    ExpertGradients<T> gradients = state_.weights.gradients[layer].experts[expert];
-    gradients.store = is_first ? Store::kReplace : Store::kAdd;
     T* dy =
         dims.exchanges() ? state_.workspace.expert_rows_in.data() : chunk.canonical(exchange.sent, dims.model_dim());
     T* dx =
@@ -70,8 +76,45 @@ void BackwardTasks<T>::experts(const Task& task) {
     if (dims.exchanges()) pack_expert_rows(chunk.rows(), chunk.exchanged(exchange.gathered), dy);
     expert_backward(chunk.shape(), state_.weights.layers[layer].experts[expert],
                     {.x = chunk.canonical(a.layers[layer].expert_input.data(), dims.model_dim()), .dy = dy, .dx = dx},
-                    gradients, chunk.buffers(a.layers[layer], state_.workspace));
+                    expert_gradients(task, expert), chunk.buffers(a.layers[layer], state_.workspace));
     if (dims.exchanges()) unpack_expert_rows(chunk.rows(), dx, chunk.exchanged(exchange.partial));
+  }
+}
+
+template <typename T>
+void BackwardTasks<T>::expert_input_gradients(const Task& task) {
+  const Dimensions& dims = state_.dims;
+  MicroBatchActivations<T>& a = state_.activations(task.micro_batch);
+  const ExchangeBuffers<T> exchange = backward_exchange(dims, a);
+  const auto layer = static_cast<std::size_t>(task.layer);
+  const WeightGradientStash<T>& stash = a.stash_of(task.layer);
+  for (int e = 0; e < dims.local_experts; ++e) {
+    const ExpertChunk<T> chunk(dims, task, e);
+    T* dy = chunk.canonical(stash.output_gradient.data(), dims.model_dim());
+    T* dx =
+        dims.exchanges() ? state_.workspace.expert_rows_out.data() : chunk.canonical(exchange.result, dims.model_dim());
+    if (dims.exchanges()) {
+      pack_expert_rows(chunk.rows(), chunk.exchanged(exchange.gathered), dy);
+    } else {
+      std::copy_n(chunk.canonical(exchange.sent, dims.model_dim()), chunk.shape().rows * dims.model_dim(), dy);
+    }
+    expert_input_gradient<T>(chunk.shape(), state_.weights.layers[layer].experts[static_cast<std::size_t>(e)], dy, dx,
+                             chunk.buffers(a.layers[layer], stash));
+    if (dims.exchanges()) unpack_expert_rows(chunk.rows(), dx, chunk.exchanged(exchange.partial));
+  }
+}
+
+template <typename T>
+void BackwardTasks<T>::expert_weights(const Task& task) {
+  const Dimensions& dims = state_.dims;
+  const MicroBatchActivations<T>& a = state_.activations(task.micro_batch);
+  const LayerActivations<T>& kept = a.layers[static_cast<std::size_t>(task.layer)];
+  const WeightGradientStash<T>& stash = a.stash_of(task.layer);
+  for (int e = 0; e < dims.local_experts; ++e) {
+    const ExpertChunk<T> chunk(dims, task, e);
+    expert_weight_gradient<T>(chunk.shape(), chunk.canonical(kept.expert_input.data(), dims.model_dim()),
+                              chunk.canonical(stash.output_gradient.data(), dims.model_dim()),
+                              expert_gradients(task, static_cast<std::size_t>(e)), chunk.buffers(kept, stash));
   }
 }
 

@@ -18,13 +18,17 @@ class BackwardTasks {
 
   void head(const Task& task);
   void unroute(const Task& task);
-  void experts(const Task& task);
+  void experts(const Task& task);         // whole or, by the task's pass, the input gradient only
+  void expert_weights(const Task& task);  // the other half
   void route(const Task& task);
   void attention(const Task& task);
   void embedding(const Task& task);
 
  private:
   void begin_unit(const Task& task, int unit);
+  void expert_input_gradients(const Task& task);
+  // Where the weight gradients of one expert go; the first chunk of a step replaces what is there.
+  ExpertGradients<T> expert_gradients(const Task& task, std::size_t expert) const;
   // Adds the layer's term to the step's sum; returns the gradient of the objective with respect to the
   // gate probabilities, the same for every token.
   std::vector<double> auxiliary_loss(const Task& task);

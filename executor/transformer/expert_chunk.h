@@ -36,13 +36,21 @@ class ExpertChunk {
     return buffer + range_.begin * dims_.esp * dims_.route.experts * dims_.model_dim();
   }
   [[nodiscard]] ExpertBuffers<T> buffers(const LayerActivations<T>& kept, const Workspace<T>& workspace) const {
-    T* gate = kept.expert_saved_gate.data();
-    return {.saved = canonical(kept.expert_saved.data(), dims_.expert.hidden_dim),
-            .saved_gate = gate == nullptr ? nullptr : canonical(gate, dims_.expert.hidden_dim),
-            .workspace = workspace.expert.data()};
+    return buffers_with(kept, workspace.expert.data());
+  }
+  // Where the halves of the backward run apart, the stash keeps the activated rows.
+  [[nodiscard]] ExpertBuffers<T> buffers(const LayerActivations<T>& kept, const WeightGradientStash<T>& stash) const {
+    return buffers_with(kept, canonical(stash.hidden.data(), dims_.expert.hidden_dim));
   }
 
  private:
+  [[nodiscard]] ExpertBuffers<T> buffers_with(const LayerActivations<T>& kept, T* workspace) const {
+    T* gate = kept.expert_saved_gate.data();
+    return {.saved = canonical(kept.expert_saved.data(), dims_.expert.hidden_dim),
+            .saved_gate = gate == nullptr ? nullptr : canonical(gate, dims_.expert.hidden_dim),
+            .workspace = workspace};
+  }
+
   const Dimensions& dims_;
   int expert_;
   ChunkRange range_;

@@ -40,9 +40,12 @@ std::vector<std::int32_t> sources_of_tokens(const StepShape& step, SourcePartiti
 }
 
 template <typename T>
-std::vector<MicroBatchActivations<T>> make_slots(Device& device, const Dimensions& dims, int count) {
+std::vector<MicroBatchActivations<T>> make_slots(Device& device, const Dimensions& dims,
+                                                 const OverlapOptions& overlap) {
   std::vector<MicroBatchActivations<T>> slots;
-  for (int i = 0; i < count; ++i) slots.emplace_back(device, dims);
+  for (int i = 0; i < overlap.micro_batches_in_flight; ++i) {
+    slots.emplace_back(device, dims, overlap.split_expert_backward);
+  }
   return slots;
 }
 
@@ -50,7 +53,8 @@ std::vector<MicroBatchActivations<T>> make_slots(Device& device, const Dimension
 
 template <typename T>
 TransformerState<T>::TransformerState(const StepShape& step_shape, World& world, std::uint64_t seed,
-                                      const OptimizerOptions& options, SourcePartition sources)
+                                      const OptimizerOptions& options, SourcePartition sources,
+                                      const OverlapOptions& overlap)
     : step(require_runnable(step_shape, world, sources)),
       dims(dimensions_of(step, sources)),
       tp_index(step.layout.index_in_group(GroupKind::kTp, world.rank())),
@@ -60,7 +64,7 @@ TransformerState<T>::TransformerState(const StepShape& step_shape, World& world,
       weights(bind_weights(parameters, dims,
                            step.layout.index_in_group(GroupKind::kEp, world.rank()) * dims.local_experts)),
       source(sources_of_tokens(step, sources)),
-      slots(make_slots<T>(world.device(), dims, kNumSlots)),
+      slots(make_slots<T>(world.device(), dims, overlap)),
       workspace(world.device(), dims, step.network.rope_theta),
       orders(static_cast<std::size_t>(dims.layers)),
       reduced(world.device(), kNumReduced) {}

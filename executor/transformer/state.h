@@ -40,14 +40,13 @@ struct TransformerState {
   static constexpr std::size_t kSquaredNorm = 0;
   static constexpr std::size_t kLoss = 1;
   static constexpr std::size_t kNumReduced = 2;
-  // Micro-batches whose activations are held at once.
-  static constexpr int kNumSlots = 1;
 
   TransformerState(const StepShape& step_shape, World& world, std::uint64_t seed, const OptimizerOptions& options,
-                   SourcePartition sources);
+                   SourcePartition sources, const OverlapOptions& overlap);
 
+  // The micro-batches in flight each have their own.
   [[nodiscard]] MicroBatchActivations<T>& activations(int micro_batch) {
-    return slots[static_cast<std::size_t>(micro_batch % kNumSlots)];
+    return slots[static_cast<std::size_t>(micro_batch) % slots.size()];
   }
   [[nodiscard]] std::span<const std::int32_t> inputs(int micro_batch) const { return part(batch.inputs, micro_batch); }
   [[nodiscard]] std::span<const std::int32_t> targets(int micro_batch) const {

@@ -66,6 +66,24 @@ TEST(MeasuredKernel, WithoutSeriesAndFitComesFromTheRoofline) {
   EXPECT_NEAR(costs->kernel(optimizer).time.value(), 0.28e-3, 1e-15);
 }
 
+TEST(MeasuredKernel, AnUnmeasuredHalfIsHalfTheBackwardAMeasuredOneItsOwn) {
+  Cluster cluster = small_cluster();
+  const KernelShape shape = {.model_dim = 64, .hidden_dim = 128, .experts = 2, .gated = 1};
+  const auto series = [&](Pass pass, double seconds) {
+    const MeasuredPoint point{
+        .median = Seconds(seconds), .low = Seconds(seconds), .high = Seconds(seconds), .repeats = 3};
+    return KernelSeries{Operator::kExpert, pass, shape, {{64, point}}};
+  };
+  KernelWork work = expert_rows(64);
+  work.pass = Pass::kWeightGradient;
+  cluster.kernels.push_back(series(Pass::kBackward, 4e-3));
+  EXPECT_EQ(make_cost_model(cluster)->kernel(work).time, Seconds(2e-3));
+  EXPECT_EQ(make_cost_model(cluster)->kernel(work).source, CostSource::kFitted);
+  cluster.kernels.push_back(series(Pass::kWeightGradient, 1.5e-3));
+  EXPECT_EQ(make_cost_model(cluster)->kernel(work).time, Seconds(1.5e-3));
+  EXPECT_EQ(make_cost_model(cluster)->kernel(work).source, CostSource::kMeasured);
+}
+
 TEST(MeasuredKernel, OfWhichNothingIsKnownIsAModelError) {
   Cluster cluster = small_cluster();
   cluster.device = {};

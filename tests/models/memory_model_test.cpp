@@ -50,6 +50,22 @@ TEST(TrainingMemory, KeepsFourCopiesOfEveryParameter) {
   EXPECT_EQ(elements_of(one_rank(), "optimizer state"), 2.0 * parameters);
 }
 
+TEST(TrainingMemory, OverlapCostsActivationsAndAStash) {
+  const StepShape step = one_rank();
+  const double plain = training_memory(step).total().value() / step.element_bytes;
+  const double split = training_memory(step, {.split_expert_backward = true}).total().value() / step.element_bytes;
+  // 64 rows of output gradients, 8 wide, and of hidden rows, 12 wide, for two layers.
+  EXPECT_EQ(split - plain, 2 * 64 * (8 + 12));
+  const MemoryBreakdown two = training_memory(step, {.micro_batches_in_flight = 2});
+  const MemoryBreakdown plain_terms = training_memory(step);
+  for (std::size_t i = 0; i < two.terms.size(); ++i) {
+    const MemoryTerm& one = plain_terms.terms[i];
+    const bool is_shared =
+        one.name == "parameters" || one.name == "gradients" || one.name == "optimizer state" || one.name == "workspace";
+    EXPECT_EQ(two.terms[i].bytes, (is_shared ? 1.0 : 2.0) * one.bytes) << one.name;
+  }
+}
+
 TEST(TrainingMemory, OfOneRankCountedByHand) {
   const StepShape step = one_rank();
   // S = 32 tokens of 8; capacity 16 of 4 experts = 64 rows.

@@ -105,6 +105,18 @@ TEST(Count, BackwardIsTwiceTheProductsOfTheForward) {
   expect_double(expert_work(step, Pass::kForward, 4), expert_work(step, Pass::kBackward, 4));
 }
 
+TEST(Count, HalvesOfTheExpertBackwardHaveItsProducts) {
+  KernelWork work{.op = Operator::kExpert,
+                  .pass = Pass::kBackward,
+                  .shape = {.rows = 7, .model_dim = 8, .hidden_dim = 12, .experts = 2, .gated = 1}};
+  const Flops whole = count(work, 4).flops;
+  for (const Pass half : {Pass::kInputGradient, Pass::kWeightGradient}) {
+    work.pass = half;
+    EXPECT_EQ(count(work, 4).flops, whole / 2.0);
+    EXPECT_GT(count(work, 4).bytes, Bytes(0.0));
+  }
+}
+
 TEST(Count, BytesScaleWithTheElementFlopsDoNot) {
   const KernelWork work = expert_work(one_rank(), Pass::kForward, 4);
   EXPECT_EQ(count(work, 8).bytes, 2.0 * count(work, 4).bytes);

@@ -7,6 +7,7 @@
 
 #include "models/error.h"
 #include "models/yaml_io.h"
+#include "planner/list_scheduler.h"
 
 namespace sextant {
 namespace {
@@ -79,6 +80,23 @@ TEST_F(PlanFile, RoundTripIsExact) {
   EXPECT_EQ(read.step.network, plan().step.network);
   EXPECT_EQ(read.prediction.step_time.value(), 0.0123);
   EXPECT_EQ(read.prediction.worst_source, CostSource::kInterpolated);
+}
+
+TEST_F(PlanFile, ASearchedOrderIsKept) {
+  Plan searched = plan();
+  searched.schedule.policy = Policy::kSearched;
+  searched.schedule.overlap = {.split_expert_backward = true, .micro_batches_in_flight = 2};
+  TaskGraph graph = build_step_graph(searched.step, searched.schedule);
+  const std::vector<double> seconds(graph.tasks.size(), 1.0);
+  searched.schedule.order = list_schedule(graph, {seconds, upward_ranks(graph, seconds, {})}, {});
+  EXPECT_NE(*searched.schedule.order, graph.order);
+  write_file_atomically(path_, plan_to_yaml(searched));
+  EXPECT_EQ(load_plan(path_).schedule, searched.schedule);
+}
+
+TEST_F(PlanFile, AnOrderOfOtherTasksIsRefused) {
+  expect_refused("  policy: fsmoe\n", "  policy: fsmoe\n  order: {compute: 0-3 5}\n", "schedule");
+  expect_refused("  policy: fsmoe\n", "  policy: fsmoe\n  order: {compute: 0-x}\n", "'0-x' is no run of tasks");
 }
 
 TEST_F(PlanFile, MisspeltKeyIsRefused) {

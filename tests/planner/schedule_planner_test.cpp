@@ -52,7 +52,7 @@ TEST(PlanSchedule, FixedDegreesStay) {
   std::mt19937 random(42);
   const StepShape step = random_step(random, 3);
   const FakeCostModel costs = random_costs(random);
-  for (const Policy policy : all_policies()) {
+  for (const Policy policy : published_policies()) {
     const Schedule schedule = plan_schedule(step, costs, policy, {.forward_degree = 2, .backward_degree = 3});
     for (const LayerDegrees& degrees : schedule.degrees) EXPECT_EQ(degrees, (LayerDegrees{2, 3})) << to_text(policy);
   }
@@ -62,7 +62,7 @@ TEST(PlanSchedule, OnlyPartitioningPoliciesReport) {
   std::mt19937 random(43);
   const StepShape step = random_step(random, 2);
   const FakeCostModel costs = random_costs(random);
-  for (const Policy policy : all_policies()) {
+  for (const Policy policy : published_policies()) {
     const bool partitions = policy == Policy::kFsmoe || policy == Policy::kFsmoeNoIio;
     EXPECT_EQ(plan_schedule_with_report(step, costs, policy, {}).report.has_value(), partitions) << to_text(policy);
   }

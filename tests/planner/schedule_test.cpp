@@ -27,7 +27,9 @@ TEST(PolicyText, ReadsBackForEveryPolicy) {
 }
 
 TEST(HasLinkQueues, OnlyFsmoeOverlapsTheTwoLinks) {
-  for (const Policy policy : all_policies()) EXPECT_EQ(has_link_queues(policy), policy == Policy::kFsmoe);
+  for (const Policy policy : all_policies()) {
+    EXPECT_EQ(has_link_queues(policy), policy == Policy::kFsmoe || policy == Policy::kSearched);
+  }
 }
 
 TEST(WholeUnitSlices, CoverTheBufferOfEveryGroupOnceInOrder) {

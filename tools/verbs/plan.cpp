@@ -101,9 +101,12 @@ void write_plans(const std::filesystem::path& path, const std::vector<Plan>& pla
 }
 
 std::string result_text(const PlanResult& result) {
-  return fmt::format("{}{} candidates, {} simulated, {} rejected, {}\n", plan_table(result.plans),
-                     result.summary.candidates, result.summary.simulated, result.summary.rejected.size(),
-                     to_text(result.summary.search_time));
+  const std::string notes = notes_text(result.plans.front().notes);
+  return fmt::format(
+      "{}{}{} candidates, {} simulated, {} rejected, {}\n", plan_table(result.plans),
+      notes.empty() ? "" : "\nhow the first was chosen, block and backward alone, then the step\n" + notes + "\n",
+      result.summary.candidates, result.summary.simulated, result.summary.rejected.size(),
+      to_text(result.summary.search_time));
 }
 
 int run_plan(const PlanArguments& arguments) {
@@ -128,7 +131,8 @@ void add_search_options(CLI::App& verb, PlanArguments& arguments) {
   verb.add_option("--devices-per-node", arguments.devices_per_node,
                   "Devices of a node to plan for; default: as the cluster file")
       ->check(CLI::Range(1, 1 << 20));
-  verb.add_option("--schedule", arguments.schedule, "auto, sequential, tutel, tutel_improved, fsmoe_no_iio or fsmoe")
+  verb.add_option("--schedule", arguments.schedule,
+                  "auto, sequential, tutel, tutel_improved, lina, fsmoe_no_iio, fsmoe or searched")
       ->capture_default_str();
   verb.add_option("--fix", arguments.fixed, "Only layouts with these degrees, e.g. ep=4,esp=2")
       ->delimiter(',')

@@ -31,7 +31,7 @@ void with_buffers(int ep, int esp,
                   const std::function<void(const MicroBatchActivations<float>&, const Dimensions&)>& body) {
   launch(Backend::kLocal, {.num_ranks = 1, .topology = {}}, [&](World& world) {
     const Dimensions dims = small_dimensions(ep, esp);
-    body(MicroBatchActivations<float>(world.device(), dims), dims);
+    body(MicroBatchActivations<float>(world.device(), dims, /*splits_expert_backward=*/true), dims);
     return 0;
   });
 }
@@ -79,6 +79,15 @@ TEST(BackwardExchange, OneRankKeepsTheOutputsGradientWhileTheInputsIsWritten) {
   with_buffers(1, 1, [](const MicroBatchActivations<float>& a, const Dimensions& dims) {
     const ExchangeBuffers<float> buffers = backward_exchange(dims, a);
     EXPECT_NE(buffers.gathered, buffers.partial);
+  });
+}
+
+TEST(WeightGradientStash, LayersTakeTurns) {
+  with_buffers(2, 1, [](const MicroBatchActivations<float>& a, const Dimensions&) {
+    EXPECT_NE(&a.stash_of(0), &a.stash_of(1));
+    EXPECT_EQ(&a.stash_of(0), &a.stash_of(kStashedLayers));
+    EXPECT_EQ(a.stash_of(0).output_gradient.size(), a.layers[0].expert_input.size());
+    EXPECT_EQ(a.stash_of(0).hidden.size(), a.layers[0].expert_saved.size());
   });
 }
 

@@ -29,7 +29,7 @@ StepShape small_step() {
 std::vector<std::int32_t> sources_of(SourcePartition sources) {
   std::vector<std::int32_t> result;
   launch(Backend::kLocal, {.num_ranks = 1, .topology = {}}, [&](World& world) {
-    result = TransformerState<float>(small_step(), world, 1, {}, sources).source;
+    result = TransformerState<float>(small_step(), world, 1, {}, sources, {}).source;
     return 0;
   });
   return result;
@@ -53,7 +53,7 @@ TEST(TransformerState, RefusesALayoutForAnotherRankCount) {
   step.layout = ParallelLayout({.dp = 2, .edp = 2}, {1, 2});
   EXPECT_THROW(launch(Backend::kLocal, {.num_ranks = 1, .topology = {}},
                       [&](World& world) {
-                        TransformerState<float>(step, world, 1, {}, {});
+                        TransformerState<float>(step, world, 1, {}, {}, {});
                         return 0;
                       }),
                ConfigError);

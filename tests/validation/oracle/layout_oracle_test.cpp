@@ -1,11 +1,13 @@
-// The oracle: training under any layout, policy and pair of pipeline degrees is the same computation as
-// training on one rank without a pipeline. 10 steps; every step's loss to 1e-5, gradients to 1e-4.
+// The oracle: training under any layout, policy and pair of pipeline degrees, and under any issue order that
+// a search can find, is the same computation as training on one rank without a pipeline. 10 steps; every
+// step's loss to 1e-5, gradients to 1e-4.
 //
 // Capacity is counted per source rank, so what is dropped depends on the layout: the reference counts it
 // by the same partition of the tokens (SourcePartition). Everything else must agree by itself.
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <random>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -16,6 +18,8 @@
 
 #include "planner/fixed_chunks.h"
 #include "planner/gradient_partition.h"
+#include "planner/list_scheduler.h"
+#include "planner/order_search.h"
 #include "planner/schedule.h"
 #include "planner/schedule_planner.h"
 #include "tests/executor/training_run.h"
@@ -39,6 +43,7 @@ struct Variant {
   int max_nodes;  // of four ranks: 2 gives 2 x 2, 1 gives 1 x 4
   bool all_degrees;
   bool drops;
+  int layers = 2;
 };
 
 // At capacity factor E / k every expert has room for every token. At 0.7 a rank of four has 3 rows per
@@ -46,12 +51,13 @@ struct Variant {
 constexpr Variant kDrops{"drops", ExpertKind::kSwiglu, 0.7, 1, 2, true, true};
 constexpr Variant kKeepsAll{"keeps_all", ExpertKind::kGelu, 2.0, 1, 1, true, false};
 constexpr Variant kTwoMicroBatches{"two_micro_batches", ExpertKind::kSwiglu, 0.7, 2, 2, false, true};
+constexpr Variant kSearchedOrders{"searched", ExpertKind::kSwiglu, 0.7, 3, 2, false, true, 4};
 
 Network oracle_network(const Variant& variant) {
   Network network;
   network.name = "oracle";
   network.vocabulary = 19;
-  network.layers = 2;
+  network.layers = variant.layers;
   network.model_dim = 16;
   network.heads = 8;
   network.kv_heads = 4;
@@ -201,7 +207,7 @@ std::vector<OracleCase> all_cases() {
   for (const Variant& variant : {kDrops, kKeepsAll, kTwoMicroBatches}) {
     for (const int num_ranks : {1, 2, 4}) {
       for (const ParallelDegrees& degrees : all_degrees(num_ranks)) {
-        for (const Policy policy : all_policies()) cases.push_back({degrees, policy, variant});
+        for (const Policy policy : published_policies()) cases.push_back({degrees, policy, variant});
       }
     }
   }
@@ -233,6 +239,64 @@ TEST_P(LayoutOracle, EqualsTheSingleRankRunWithoutPipeline) {
   }
 }
 
+// ---- searched orders ----
+
+// What the search found on costs that hide nothing by themselves, its gradients cut small.
+Schedule found_schedule(const StepShape& step) {
+  return search_order(step, partitioning_costs(), {.schedule = {.max_degree = 4}, .memory = std::nullopt}).schedule;
+}
+
+// Both extensions at once, gradients in many chunks, in an order that only the dependencies restrain: a
+// list schedule by random urgencies. Any order that a search may ever return is of this kind.
+Schedule random_order(const StepShape& step, LayerDegrees degrees, unsigned seed) {
+  Schedule schedule = make_schedule(step, Policy::kFsmoe, degrees);
+  schedule.policy = Policy::kSearched;
+  schedule.gradients = gradient_chunks(step, Bytes(700.0));
+  schedule.overlap = {.split_expert_backward = seed % 3 != 0,
+                      .micro_batches_in_flight = 1 + static_cast<int>(seed % 4 != 0)};
+  const TaskGraph graph = build_step_graph(step, schedule);
+  std::mt19937 random(seed);
+  ListPriorities priorities{task_seconds(graph, partitioning_costs()), {}};
+  for (std::size_t i = 0; i < graph.tasks.size(); ++i) {
+    priorities.urgency.push_back(std::uniform_real_distribution<double>(0.0, 1.0)(random));
+  }
+  schedule.order = list_schedule(graph, priorities, Seconds(0.0));
+  return schedule;
+}
+
+class SearchedOrderOracle : public testing::TestWithParam<OracleCase> {};
+
+TEST_P(SearchedOrderOracle, EqualsTheSingleRankRunWithoutPipeline) {
+  const OracleCase& c = GetParam();
+  const int num_ranks = c.degrees.dp * c.degrees.tp;
+  const StepShape step = oracle_step(c.variant, ParallelLayout(c.degrees, topology_of(c.variant, num_ranks)));
+  const std::vector<TrainingStep>& expected = reference(c.variant, {c.degrees.dp, c.degrees.tp});
+  std::vector<Schedule> schedules{found_schedule(step)};
+  unsigned seed = 0;
+  for (const LayerDegrees& degrees : std::vector<LayerDegrees>{{1, 1}, {3, 2}, {2, 4}, {4, 3}, {2, 2}, {1, 3}}) {
+    schedules.push_back(random_order(step, degrees, ++seed));
+  }
+  for (std::size_t s = 0; s < schedules.size(); ++s) {
+    const std::vector<TrainingStep> steps = run_training<float>(training_case(step, schedules[s], {}));
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      SCOPED_TRACE(fmt::format("schedule {} (0: found, else the seed of its order) step {}", s, i));
+      expect_same_step(steps[i], expected[i]);
+      if (testing::Test::HasFailure()) return;
+    }
+  }
+}
+
+std::vector<OracleCase> searched_cases() {
+  std::vector<OracleCase> cases;
+  for (const int num_ranks : {1, 2, 4}) {
+    for (const ParallelDegrees& degrees : all_degrees(num_ranks)) {
+      cases.push_back({degrees, Policy::kSearched, kSearchedOrders});
+    }
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(, SearchedOrderOracle, testing::ValuesIn(searched_cases()), name_of);
 INSTANTIATE_TEST_SUITE_P(, LayoutOracle, testing::ValuesIn(all_cases()), name_of);
 
 }  // namespace
