@@ -152,6 +152,18 @@ class WithoutTraining(CommandLine):
         self.assertEqual((plan["layout"]["tp"], plan["layout"]["esp"]), (2, 2))
         self.assertEqual((plan["schedule"], plan["r_fwd"]), ("tutel", 3))
 
+    def test_plan_tells_how_it_chose(self):
+        notes = json.loads(self.plan("--json", "--schedule", "searched", "--fix", "ep=2").stdout)["notes"]
+        self.assertGreaterEqual(notes["forward_degree"]["gap"], 0.0)
+        self.assertGreaterEqual(notes["gradient_partition"]["gap"], 0.0)
+        order = notes["order_search"]
+        self.assertLessEqual(order["best_time_s"], order["fsmoe_time_s"])
+        self.assertGreaterEqual(order["best_time_s"], order["lower_bound_s"])
+        self.assertEqual(len(order["alone"]), 5)
+        table = self.plan("--schedule", "searched").stdout
+        for text in ("SLSQP r =", "lower bound", "split_expert_backward"):
+            self.assertIn(text, table)
+
     def test_simulation_agrees_with_the_plan(self):
         plan = json.loads(self.plan("--json", "--out", self.folder / "plan.yaml").stdout)
         result = sextant("simulate", "--plan", self.folder / "plan.yaml", "--cluster", self.folder / "cluster.yaml",
@@ -287,6 +299,18 @@ class Training(CommandLine):
 
         self.assertEqual(losses(7), losses(7))
         self.assertNotEqual(losses(7), losses(8))
+
+    def test_a_searched_order_trains_as_the_sequential_one(self):
+        losses = []
+        for schedule in ("sequential", "searched"):
+            self.make_plan("--schedule", schedule, "--fix", "ep=2", "--micro-batch", 1)
+            result = self.train("--json", out=self.folder / schedule)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            log = (self.folder / schedule / "log.jsonl").read_text().splitlines()
+            losses.append([json.loads(line)["loss"] for line in log])
+        self.assertEqual(len(losses[0]), 6)
+        for sequential, searched in zip(*losses):
+            self.assertAlmostEqual(sequential, searched, delta=1e-5 * sequential)
 
     def test_a_run_goes_on_from_its_checkpoint(self):
         self.assertEqual(self.train(steps=4).returncode, 0)
