@@ -79,7 +79,7 @@ std::int64_t qk_norm_parameters(const Network& n) {
 
 std::int64_t grouped_attention_parameters(const Network& n) {
   const std::int64_t query_dim = n.heads * n.head_dim;
-  const std::int64_t query_key_value_dim = query_dim + 2 * n.kv_heads * n.head_dim;
+  const std::int64_t query_key_value_dim = query_dim + std::int64_t{2} * n.kv_heads * n.head_dim;
   return n.model_dim * query_key_value_dim + query_dim * n.model_dim +
          when(n.biases.query_key_value, query_key_value_dim) + qk_norm_parameters(n);
 }

@@ -1,5 +1,6 @@
 #include "models/network.h"
 
+#include <cmath>
 #include <filesystem>
 #include <string>
 
@@ -121,6 +122,22 @@ TEST(NetworkParameters, PredictionModulesAreNotInTheTotal) {
   // each: a MoE layer 48 + 20 + 216, three norms of 4, a projection 8 x 4
   EXPECT_EQ(mtp_parameters(n), 2 * (284 + 12 + 32));
   EXPECT_EQ(total_parameters(n), total_parameters(small_network()));
+}
+
+TEST(NetworkParameters, OfTheLargestNetworkAFileMayHoldDoNotOverflow) {
+  Network n = small_network();
+  n.vocabulary = n.learned_positions = NetworkLimits::kVocabulary;
+  n.layers = NetworkLimits::kLayers;
+  n.model_dim = n.expert_hidden_dim = NetworkLimits::kDim;
+  n.heads = n.kv_heads = NetworkLimits::kHeads;
+  n.head_dim = NetworkLimits::kHeads;
+  n.num_experts = n.top_k = NetworkLimits::kExperts;
+  n.shared_experts = {.count = NetworkLimits::kExperts, .hidden_dim = NetworkLimits::kDim, .gate = true};
+  n.mtp_layers = NetworkLimits::kMtpLayers;
+  // 2^10 layers of 2 x 2^12 experts of 3 x 2^18 x 2^18, and 4 x 2^18 x 2^12 x 2^12 a layer for the attention
+  const double experts = 6.0 * std::exp2(58);
+  EXPECT_NEAR(static_cast<double>(total_parameters(n)) / experts, 1.0, 0.02);
+  EXPECT_NEAR(static_cast<double>(mtp_parameters(n)) / experts, 64.0 / 1024.0, 0.002);
 }
 
 TEST(NetworkParameters, Mixtral8x7bHas46Point7BillionOfWhich12Point9Act) {

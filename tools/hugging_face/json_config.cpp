@@ -21,6 +21,10 @@ std::string place(std::string_view text, std::size_t byte) {
   return fmt::format("{}:{}", 1 + std::count(before.begin(), before.end(), '\n'), 1 + before.size() - line_start);
 }
 
+std::string allowed_text(IntRange range) {
+  return fmt::format("a whole number in [{}, {}]", range.min, range.max);
+}
+
 }  // namespace
 
 JsonConfig JsonConfig::parse(std::string_view text, std::string origin) {
@@ -50,9 +54,9 @@ const nlohmann::json& JsonConfig::value(std::string_view key) const {
   return found == json_.end() ? kNull : *found;
 }
 
-const nlohmann::json& JsonConfig::required(std::string_view key) const {
+const nlohmann::json& JsonConfig::required(std::string_view key, std::string_view allowed) const {
   const nlohmann::json& found = value(key);
-  if (found.is_null()) fail(key, "missing");
+  if (found.is_null()) refuse(key, allowed);
   return found;
 }
 
@@ -60,13 +64,13 @@ std::int64_t JsonConfig::as_integer(std::string_view key, const nlohmann::json& 
   const bool is_whole =
       value.is_number_integer() && (!value.is_number_unsigned() || value.get<std::uint64_t>() >> 63 == 0);
   if (!is_whole || value.get<std::int64_t>() < range.min || value.get<std::int64_t>() > range.max) {
-    fail(key, fmt::format("found {}; allowed: a whole number in [{}, {}]", shown(value), range.min, range.max));
+    fail(key, fmt::format("found {}; allowed: {}", shown(value), allowed_text(range)));
   }
   return value.get<std::int64_t>();
 }
 
 std::int64_t JsonConfig::integer(std::string_view key, IntRange range) const {
-  return as_integer(key, required(key), range);
+  return as_integer(key, required(key, allowed_text(range)), range);
 }
 
 std::int64_t JsonConfig::integer_or(std::string_view key, IntRange range, std::int64_t absent) const {
@@ -77,7 +81,7 @@ double JsonConfig::number_or(std::string_view key, double absent) const {
   const nlohmann::json& found = value(key);
   if (found.is_null()) return absent;
   if (!found.is_number() || !std::isfinite(found.get<double>()) || found.get<double>() < 0.0) {
-    fail(key, fmt::format("found {}; allowed: a number that is not negative", shown(found)));
+    refuse(key, "a number that is not negative");
   }
   return found.get<double>();
 }
@@ -85,29 +89,29 @@ double JsonConfig::number_or(std::string_view key, double absent) const {
 bool JsonConfig::boolean_or(std::string_view key, bool absent) const {
   const nlohmann::json& found = value(key);
   if (found.is_null()) return absent;
-  if (!found.is_boolean()) fail(key, fmt::format("found {}; allowed: true, false", shown(found)));
+  if (!found.is_boolean()) refuse(key, "true, false");
   return found.get<bool>();
 }
 
 std::string JsonConfig::text(std::string_view key) const {
-  const nlohmann::json& found = required(key);
-  if (!found.is_string()) fail(key, fmt::format("found {}; allowed: a text", shown(found)));
+  const nlohmann::json& found = required(key, "a text");
+  if (!found.is_string()) refuse(key, "a text");
   return found.get<std::string>();
 }
 
 std::vector<std::int64_t> JsonConfig::integers_or_none(std::string_view key, IntRange range) const {
   const nlohmann::json& found = value(key);
   if (found.is_null()) return {};
-  if (!found.is_array()) fail(key, fmt::format("found {}; allowed: a list of whole numbers", shown(found)));
+  if (!found.is_array()) refuse(key, "a list of whole numbers");
   std::vector<std::int64_t> result;
   for (const nlohmann::json& item : found) result.push_back(as_integer(key, item, range));
   return result;
 }
 
 std::vector<std::string> JsonConfig::texts(std::string_view key) const {
-  const nlohmann::json& found = required(key);
+  const nlohmann::json& found = required(key, "a list of texts");
   std::vector<std::string> result;
-  if (!found.is_array()) fail(key, fmt::format("found {}; allowed: a list of texts", shown(found)));
+  if (!found.is_array()) refuse(key, "a list of texts");
   for (const nlohmann::json& item : found) {
     if (!item.is_string()) fail(key, fmt::format("found {} in the list; allowed: texts", shown(item)));
     result.push_back(item.get<std::string>());
@@ -116,8 +120,8 @@ std::vector<std::string> JsonConfig::texts(std::string_view key) const {
 }
 
 JsonConfig JsonConfig::section(std::string_view key) const {
-  const nlohmann::json& found = required(key);
-  if (!found.is_object()) fail(key, fmt::format("found {}; allowed: an object", shown(found)));
+  const nlohmann::json& found = required(key, "an object");
+  if (!found.is_object()) refuse(key, "an object");
   return {origin_, fmt::format("{}{}.", prefix_, key), found};
 }
 
@@ -132,6 +136,10 @@ std::string_view JsonConfig::spelling(std::initializer_list<std::string_view> ke
     if (found.empty()) found = key;
   }
   return found.empty() ? *keys.begin() : found;
+}
+
+void JsonConfig::refuse(std::string_view key, std::string_view allowed) const {
+  fail(key, fmt::format("{}; allowed: {}", has(key) ? "found " + shown(value(key)) : "missing", allowed));
 }
 
 void JsonConfig::fail(std::string_view key, std::string_view message) const {

@@ -37,6 +37,8 @@ class JsonConfig {
   [[nodiscard]] std::string_view spelling(std::initializer_list<std::string_view> keys) const;
 
   [[nodiscard]] const std::string& origin() const { return origin_; }
+  // Throws ConfigError "path: key: found VALUE; allowed: ..." (or: missing).
+  [[noreturn]] void refuse(std::string_view key, std::string_view allowed) const;
   // Throws ConfigError "path: key: message".
   [[noreturn]] void fail(std::string_view key, std::string_view message) const;
 
@@ -45,7 +47,7 @@ class JsonConfig {
       : origin_(std::move(origin)), prefix_(std::move(prefix)), json_(std::move(json)) {}
   // Null where the key is absent.
   [[nodiscard]] const nlohmann::json& value(std::string_view key) const;
-  [[nodiscard]] const nlohmann::json& required(std::string_view key) const;
+  [[nodiscard]] const nlohmann::json& required(std::string_view key, std::string_view allowed) const;
   [[nodiscard]] std::int64_t as_integer(std::string_view key, const nlohmann::json& value, IntRange range) const;
 
   std::string origin_;

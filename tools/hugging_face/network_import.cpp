@@ -31,11 +31,11 @@ double rope_theta(const JsonConfig& config) {
 
 void require_silu(const JsonConfig& config, std::string_view key) {
   if (!config.has(key) || config.text(key) == "silu") return;
-  config.fail(key, fmt::format("found \"{}\"; allowed: silu", config.text(key)));
+  config.refuse(key, "silu");
 }
 
 void require_false(const JsonConfig& config, std::string_view key) {
-  if (config.boolean_or(key, false)) config.fail(key, "found true; allowed: false");
+  if (config.boolean_or(key, false)) config.refuse(key, "false");
 }
 
 void read_sizes(const JsonConfig& config, Network& n) {
@@ -50,7 +50,7 @@ void read_sizes(const JsonConfig& config, Network& n) {
 
 void require_kv_heads_divide(const JsonConfig& config, std::string_view key, const Network& n) {
   if (n.heads % n.kv_heads == 0) return;
-  config.fail(key, fmt::format("found {}; allowed: a divisor of the {} query heads", n.kv_heads, n.heads));
+  config.refuse(key, fmt::format("a divisor of the {} query heads", n.heads));
 }
 
 std::int64_t head_dim(const JsonConfig& config, std::string_view model_dim_key, const Network& n) {
@@ -87,7 +87,7 @@ void read_experts(const JsonConfig& config, const ExpertKeys& keys, Network& n) 
   n.expert_hidden_dim = config.integer(keys.hidden_dim, kDims);
   n.aux_loss_coefficient = config.number_or(keys.aux_loss, 0.0);
   if (n.top_k > n.num_experts) {
-    config.fail(top_k, fmt::format("found {}; allowed: at most {} {}", n.top_k, experts, n.num_experts));
+    config.refuse(top_k, fmt::format("at most {} {}", experts, n.num_experts));
   }
 }
 
@@ -269,11 +269,12 @@ constexpr std::array<Family, 9> kFamilies{{{"mixtral", read_mixtral},
                                            {"llama", read_llama}}};
 
 const Family& family_of(const JsonConfig& config) {
+  if (!config.has("model_type")) config.refuse("model_type", importable_model_types());
   const std::string model_type = config.text("model_type");
   const auto* const found = std::find_if(kFamilies.begin(), kFamilies.end(),
                                          [&](const Family& family) { return family.model_type == model_type; });
   if (found != kFamilies.end()) return *found;
-  config.fail("model_type", fmt::format("found \"{}\"; allowed: {}", model_type, importable_model_types()));
+  config.refuse("model_type", importable_model_types());
 }
 
 }  // namespace

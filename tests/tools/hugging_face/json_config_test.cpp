@@ -46,7 +46,7 @@ TEST(JsonConfig, TakesNullForAbsent) {
     EXPECT_TRUE(config.boolean_or(key, true));
     EXPECT_THAT(config.integers_or_none(key, kTen), IsEmpty());
     EXPECT_EQ(error_text<ConfigError>([&] { static_cast<void>(config.integer(key, kTen)); }),
-              std::string("config.json: ") + key + ": missing");
+              std::string("config.json: ") + key + ": missing; allowed: a whole number in [1, 10]");
   }
 }
 
@@ -67,6 +67,7 @@ TEST(JsonConfig, SaysFileKeyFindingAndWhatIsAllowed) {
             "config.json: h.bad: found -1; allowed: a number that is not negative");
   EXPECT_EQ(error_text<ConfigError>([&] { static_cast<void>(config.boolean_or("a", false)); }),
             "config.json: a: found 3; allowed: true, false");
+  EXPECT_EQ(error_text<ConfigError>([&] { config.refuse("c", "x"); }), "config.json: c: found \"text\"; allowed: x");
   EXPECT_THAT(error_text<ConfigError>([&] { static_cast<void>(config.text("a")); }), HasSubstr("allowed: a text"));
   EXPECT_THAT(error_text<ConfigError>([&] { static_cast<void>(config.section("a")); }),
               HasSubstr("allowed: an object"));
@@ -77,6 +78,14 @@ TEST(JsonConfig, SaysFileKeyFindingAndWhatIsAllowed) {
               HasSubstr("e: found \"x\""));
   EXPECT_THAT(error_text<ConfigError>([&] { static_cast<void>(config.integers_or_none("a", kTen)); }),
               HasSubstr("allowed: a list of whole numbers"));
+}
+
+TEST(JsonConfig, ShowsTextOfTheUserInOneShortLine) {
+  const JsonConfig config = JsonConfig::parse("{\"a\": \"x\\n\\u0000" + std::string(100, 'y') + "\"}", "config.json");
+  const std::string message = error_text<ConfigError>([&] { config.refuse("a", "x"); });
+  EXPECT_THAT(message, HasSubstr("a: found \"x\\n\\u0000yyy"));
+  EXPECT_THAT(message, HasSubstr("yyy...; allowed: x"));
+  EXPECT_LT(message.size(), 100);
 }
 
 TEST(JsonConfig, FindsTheSpellingThatIsThere) {
