@@ -13,6 +13,7 @@ import unittest
 
 SEXTANT = ""
 MPIRUN = ""
+CONFIGS = pathlib.Path(__file__).parent / "hugging_face" / "configs"
 
 NETWORK = """\
 schema: sextant/network@1
@@ -124,7 +125,8 @@ class CommandLine(unittest.TestCase):
 
 class WithoutTraining(CommandLine):
     def test_help_and_version_are_answers(self):
-        for arguments in (["--help"], ["plan", "--help"], ["train", "--help"], ["simulate", "--help"], ["--version"]):
+        for arguments in (["--help"], ["plan", "--help"], ["train", "--help"], ["simulate", "--help"],
+                          ["import", "--help"], ["--version"]):
             result = sextant(*arguments)
             self.assertEqual((result.returncode, result.stderr), (0, ""), arguments)
             self.assertTrue(result.stdout)
@@ -229,6 +231,64 @@ class WithoutTraining(CommandLine):
     def test_an_unwritable_plan_is_told(self):
         self.assert_fails(self.plan("--out", self.folder / "missing/plan.yaml"), 2, "missing/plan.yaml",
                           "No such file or directory")
+
+
+class Import(CommandLine):
+    def test_an_imported_network_is_planned(self):
+        config = json.loads((CONFIGS / "mixtral_8x7b.json").read_text(encoding="utf-8"))
+        config.update(hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
+                      num_key_value_heads=4, num_local_experts=4, vocab_size=256)
+        result = sextant("import", self.write("config.json", json.dumps(config)), "--out",
+                         self.folder / "network.yaml", "--capacity-factor", 2)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertTrue(result.stdout.startswith("network: 0.00 billion parameters"), result.stdout)
+        text = (self.folder / "network.yaml").read_text(encoding="utf-8")
+        self.assertIn("name: network\n", text)
+        self.assertIn("capacity_factor: 2\n", text)
+        self.make_plan()
+
+    def test_json_counts_the_parameters(self):
+        out = self.folder / "v3.yaml"
+        result = sextant("import", CONFIGS / "deepseek_v3_mtp.json", "--out", out, "--name", "DeepSeek V3", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        answer = json.loads(result.stdout)
+        self.assertEqual(answer["name"], "DeepSeek V3")
+        self.assertEqual(answer["total_parameters"], 671026419200)
+        self.assertEqual(answer["supported"], False)
+        self.assertIn("warning: network DeepSeek V3 cannot be planned or trained: it has dense layers", result.stderr)
+
+    def test_what_the_step_model_does_not_cover_is_refused_everywhere(self):
+        reason = "it has dense layers, which the model of a step does not cover"
+        out = self.folder / "llama.yaml"
+        self.assertEqual(sextant("import", CONFIGS / "llama3_8b.json", "--out", out).returncode, 0)
+        plan = self.make_plan()
+        imported = out.read_text(encoding="utf-8").replace("schema: sextant/network@1\n", "")
+        self.write("network.yaml", out.read_text(encoding="utf-8"))
+        self.assert_fails(self.plan(), 2, "network.yaml: network llama", reason)
+        self.assert_fails(sextant("profile", "--network", out, "--out", self.folder / "c.yaml"), 2, "llama.yaml", reason)
+        head, key, _ = plan.read_text(encoding="utf-8").partition("\nnetwork:\n")  # its last key
+        plan.write_text(head + key + "".join(f"  {line}\n" for line in imported.splitlines()), encoding="utf-8")
+        self.assert_fails(self.train(), 2, reason)
+        self.assert_fails(sextant("simulate", "--plan", plan, "--cluster", self.folder / "cluster.yaml"), 2, reason)
+
+    def test_bad_input_is_told_with_file_and_key(self):
+        out = self.folder / "n.yaml"
+        config = json.loads((CONFIGS / "olmoe_1b_7b.json").read_text(encoding="utf-8"))
+        del config["num_experts"]
+        self.assert_fails(sextant("import", self.write("config.json", json.dumps(config)), "--out", out), 2,
+                          "config.json: num_experts: missing")
+        self.assert_fails(sextant("import", self.write("gpt2.json", '{"model_type": "gpt2"}'), "--out", out), 2,
+                          "gpt2.json: model_type: found \"gpt2\"; allowed: mixtral,")
+        self.assert_fails(sextant("import", self.write("bad.json", '{"model_type":\n mixtral}'), "--out", out), 2,
+                          "bad.json:2:2: not JSON")
+        self.assert_fails(sextant("import", self.folder / "none.json", "--out", out), 2, "none.json", "No such file")
+        self.assert_fails(sextant("import", self.folder, "--out", out), 2, self.folder, "found a directory")
+        self.assert_fails(sextant("import", CONFIGS / "dbrx.json", "--out", out, "--capacity-factor", 0), 2,
+                          "--capacity-factor")
+        self.assert_fails(sextant("import", CONFIGS / "dbrx.json", "--out", self.folder / "missing/n.yaml"), 2,
+                          "missing/n.yaml")
+        self.assert_fails(sextant("import", CONFIGS / "dbrx.json"), 2, "--out")
+        self.assertFalse(out.exists())
 
 
 class WholeLoop(CommandLine):

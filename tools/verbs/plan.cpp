@@ -12,7 +12,7 @@
 
 #include "models/cluster.h"
 #include "models/error.h"
-#include "models/network.h"
+#include "models/step_support.h"
 #include "models/yaml_io.h"
 #include "planner/layout_search.h"
 #include "tools/console.h"
@@ -76,7 +76,7 @@ std::optional<Policy> policy_of(const std::string& text) {
 
 SearchRequest search_request(const PlanArguments& arguments, const Cluster& cluster) {
   SearchRequest request;
-  request.network = load_network(arguments.network);
+  request.network = load_supported_network(arguments.network);
   request.global_batch = arguments.global_batch;
   request.sequence = arguments.sequence;
   request.policy = policy_of(arguments.schedule);
