@@ -141,6 +141,7 @@ class RunReader {
                       has(note_, "activation checkpointing true") || has(note_, "activation recomputation on") ||
                       has(note_, "full ac");
     const bool selective = has(note_, "selective");
+    run_.states_recompute = full || selective;
     if (full) setup.recompute = Recompute::kFull;
     if (!full && selective) setup.recompute = Recompute::kSelective;
   }

@@ -25,6 +25,7 @@ struct PublishedRun {
   TrainingSetup setup;
   Seconds step_time;                 // measured; 0 where it ran out of memory
   bool out_of_memory = false;        // says the note
+  bool states_recompute = false;     // otherwise the row leaves open what was computed again
   std::optional<Bytes> peak_memory;  // of one device, says the note
 };
 

@@ -46,6 +46,17 @@ std::vector<PartScore> score_parts(const std::vector<ScoredRun>& runs, NameOf na
   return scores;
 }
 
+void score_memory(const PublishedRun& run, Scores& scores) {
+  MemoryScore scored{run, setup_memory(*run.network, run.setup)};
+  TrainingSetup frugal = run.setup;
+  if (!run.states_recompute) frugal.recompute = Recompute::kFull;
+  const Bytes least = std::min(scored.memory.total(), setup_memory(*run.network, frugal).total());
+  scored.fits = least <= run.cluster.device.memory;
+  if (run.peak_memory) scores.peaks.push_back(scored);
+  if (!run.out_of_memory && !scored.fits) scores.wrongly_refused.push_back(scored);
+  if (run.out_of_memory && scored.fits) scores.wrongly_taken.push_back(scored);
+}
+
 template <typename Range, typename Value>
 double mean_of(const Range& range, Value value) {
   double sum = 0.0;
@@ -64,6 +75,7 @@ Scores score(const CsvTable& table, const Catalogue& catalogue) {
       continue;
     }
     auto& run = std::get<PublishedRun>(read);
+    score_memory(run, scores);
     if (run.out_of_memory) {
       scores.skipped.push_back({run.line, run.source, "ran out of memory: no speed to compare"});
       continue;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "models/setup_memory.h"
 #include "models/step_estimate.h"
 #include "models/units.h"
 #include "tools/published/published_run.h"
@@ -32,11 +33,21 @@ struct PartScore {
   double mean_abs_error = 0.0;
 };
 
+// A row whose note says how much memory it took, or that there was not enough.
+struct MemoryScore {
+  PublishedRun run;
+  MemoryBreakdown memory;  // as stated
+  bool fits = false;       // as stated or, where the row leaves recomputation open, with all of it
+};
+
 struct Scores {
   std::vector<ScoredRun> runs;  // with a measured speed
   std::vector<SkippedRun> skipped;
   std::vector<GroupScore> groups;
-  std::vector<PartScore> sources;  // in order of appearance, as the next
+  std::vector<MemoryScore> peaks;            // with a published peak
+  std::vector<MemoryScore> wrongly_refused;  // ran, but is said not to fit
+  std::vector<MemoryScore> wrongly_taken;    // ran out of memory, but is said to fit
+  std::vector<PartScore> sources;            // in order of appearance, as the next
   std::vector<PartScore> devices;
   double mean_abs_error = 0.0;
   double kendall_tau = 0.0;  // mean over the groups

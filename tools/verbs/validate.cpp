@@ -1,4 +1,5 @@
 // sextant validate: the models scored against measured runs from anywhere.
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -72,6 +73,10 @@ Json scores_json(const Scores& scores) {
           {"top1_regret", scores.top1_regret},
           {"sources", parts_json(scores.sources)},
           {"devices", parts_json(scores.devices)},
+          {"memory",
+           {{"published_peaks", scores.peaks.size()},
+            {"ran_but_refused", scores.wrongly_refused.size()},
+            {"ran_out_but_taken", scores.wrongly_taken.size()}}},
           {"predictions", rows_json(scores)}};
 }
 
@@ -84,6 +89,32 @@ std::string parts_text(const char* heading, const std::vector<PartScore>& parts)
   return text;
 }
 
+double memory_error(const MemoryScore& scored) {
+  return scored.memory.total() / *scored.run.peak_memory - 1.0;
+}
+
+std::string memory_rows(const char* what, const std::vector<MemoryScore>& rows) {
+  std::string text;
+  for (const MemoryScore& scored : rows) {
+    const MemoryTerm& largest = scored.memory.largest();
+    text += fmt::format(
+        "{} line {}: {}  {}: {} of {}{}, most by {}\n", what, scored.run.line, scored.run.group,
+        to_text(scored.run.setup), to_text(scored.memory.total()), to_text(scored.run.cluster.device.memory),
+        scored.run.peak_memory ? fmt::format(", published {}", to_text(*scored.run.peak_memory)) : "", largest.name);
+  }
+  return text;
+}
+
+std::string memory_text(const Scores& scores) {
+  double sum = 0.0;
+  for (const MemoryScore& peak : scores.peaks) sum += std::abs(memory_error(peak));
+  const double mean = scores.peaks.empty() ? 0.0 : sum / static_cast<double>(scores.peaks.size());
+  return fmt::format(
+      "memory: {} published peaks, mean |error| {:.1f} %; {} rows ran that do not fit, {} ran out that "
+      "fit\n",
+      scores.peaks.size(), 100.0 * mean, scores.wrongly_refused.size(), scores.wrongly_taken.size());
+}
+
 std::string scores_text(const Scores& scores, bool all_rows) {
   std::string text;
   if (all_rows) {
@@ -94,7 +125,8 @@ std::string scores_text(const Scores& scores, bool all_rows) {
                       to_text(scored.run.step_time), to_text(scored.estimate.largest_overhead()));
     }
     for (const SkippedRun& run : scores.skipped) text += fmt::format("skipped line {}: {}\n", run.line, run.reason);
-    text += "\n";
+    text += memory_rows("peak", scores.peaks) + memory_rows("ran, does not fit", scores.wrongly_refused) +
+            memory_rows("ran out, fits", scores.wrongly_taken) + "\n";
   }
   text += parts_text("source", scores.sources) + "\n" + parts_text("device", scores.devices);
   text += fmt::format("\n{:<66}{:>6}{:>12}{:>12}\n", "layouts of one job", "rows", "Kendall tau", "regret");
@@ -102,12 +134,14 @@ std::string scores_text(const Scores& scores, bool all_rows) {
     text += fmt::format("{:<66.65}{:>6}{:>12.2f}{:>10.1f} %\n", group.name, group.rows, group.kendall_tau,
                         100.0 * group.top1_regret);
   }
-  return text + fmt::format(
-                    "\n{} rows, {} predicted, {} skipped{}: mean |error| {:.1f} %, Kendall tau {:.2f} and top-1 "
-                    "regret {:.1f} % over {} groups\n",
-                    scores.runs.size() + scores.skipped.size(), scores.runs.size(), scores.skipped.size(),
-                    all_rows ? "" : " (--rows lists them)", 100.0 * scores.mean_abs_error, scores.kendall_tau,
-                    100.0 * scores.top1_regret, scores.groups.size());
+  return text +
+         fmt::format(
+             "\n{} rows, {} predicted, {} skipped{}: mean |error| {:.1f} %, Kendall tau {:.2f} and top-1 "
+             "regret {:.1f} % over {} groups\n",
+             scores.runs.size() + scores.skipped.size(), scores.runs.size(), scores.skipped.size(),
+             all_rows ? "" : " (--rows lists them)", 100.0 * scores.mean_abs_error, scores.kendall_tau,
+             100.0 * scores.top1_regret, scores.groups.size()) +
+         memory_text(scores);
 }
 
 int run_validate(const ValidateArguments& arguments) {

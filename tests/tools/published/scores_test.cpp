@@ -55,6 +55,25 @@ TEST(Score, ScoresRowsSourcesAndGroups) {
   EXPECT_EQ(scores.top1_regret, 0.0);
 }
 
+TEST(Score, MemoryIsHeldAgainstWhatTheRowsSay) {
+  // Llama-3 8B on 8 devices, 8 samples of 8192 tokens each: runs with everything computed again.
+  const auto memory_row = [](const std::string& batch, const std::string& note) {
+    CsvRow r = row(9, "1", "9000", note);
+    r.cells["n_gpus"] = "8";
+    r.cells["mbs"] = batch;
+    return r;
+  };
+  const CsvTable table{"t.csv",
+                       {},
+                       {memory_row("1", "peak alloc 60.0 GiB"), memory_row("64", ""), memory_row("64", "OOM"),
+                        memory_row("1", "OOM"), memory_row("8", "selective AC")}};
+  const Scores scores = score(table, shipped());
+  ASSERT_EQ(scores.peaks.size(), 1U);
+  EXPECT_EQ(*scores.peaks[0].run.peak_memory, parse_bytes("60 GiB"));
+  EXPECT_EQ(scores.wrongly_refused.size(), 2U);  // 64 samples, however much is computed again; 8, with what is said
+  EXPECT_EQ(scores.wrongly_taken.size(), 1U);    // one sample, which fits
+}
+
 TEST(Score, ATableWithoutRowsHasNoScores) {
   const Scores scores = score({"t.csv", {}, {}}, shipped());
   EXPECT_TRUE(scores.runs.empty());
