@@ -38,7 +38,7 @@ class SetupMemory {
   }
 
  private:
-  double layers_here() const { return static_cast<double>(n_.layers) / d_.pp; }
+  double layers_here() const { return longest_stage(n_.layers, d_.pp); }
 
   // Micro-batches whose activations the first stage holds: one for each stage behind it and its own; with
   // virtual stages some chunks more.

@@ -281,8 +281,9 @@ class Estimator {
   Terms stage_terms() const {
     Terms terms{};
     const auto add_layers = [&](int count, const LayerTimes& layer) {
-      add(terms, layer.forward, static_cast<double>(count) / d_.pp);
-      add(terms, layer.backward, static_cast<double>(count) / d_.pp);
+      const double here = static_cast<double>(count) * longest_stage(n_.layers, d_.pp) / n_.layers;
+      add(terms, layer.forward, here);
+      add(terms, layer.backward, here);
     };
     const auto num_dense = static_cast<int>(n_.dense.layers.size());
     if (num_dense > 0) add_layers(num_dense, dense_layer());

@@ -1,8 +1,8 @@
 // Time of a training step at scale in closed form, term by term, on a machine known by reference only
 // (models/reference.h): what the search over thousands of devices evaluates, and what `validate` scores.
 //
-// A stage's work on one micro-batch is the sum of its layers' terms; a step is the micro-batches' sum, the
-// bubble of the pipeline and what of the gradient traffic is not hidden. Formulas: models/README.md, section 6.
+// The longest stage's work on one micro-batch is the sum of its layers' terms; a step is the micro-batches' sum, the
+// bubble of the pipeline and what of the gradient traffic is not hidden. Formulas: models/README.md, section 8.
 #pragma once
 
 #include <array>

@@ -26,6 +26,10 @@ const char* to_text(Recompute recompute) {
   SEXTANT_CHECK(false, "recompute {}", static_cast<int>(recompute));
 }
 
+int longest_stage(int layers, int pp) {
+  return (layers + pp - 1) / pp;
+}
+
 std::string to_text(const TrainingSetup& setup) {
   std::string text = fmt::format("{}, {} x {}", to_text(setup.degrees), setup.micro_batch, setup.num_micro_batches);
   if (setup.virtual_stages > 1) text += fmt::format(", v{}", setup.virtual_stages);

@@ -49,6 +49,8 @@ struct TrainingSetup {
   [[nodiscard]] std::int64_t global_batch() const { return micro_batch * num_micro_batches * degrees.dp; }
   bool operator==(const TrainingSetup&) const = default;
 };
+// Layers of the longest stage: an uneven split gives some stages one layer less.
+[[nodiscard]] int longest_stage(int layers, int pp);
 // "pp8 dp4 tp2 | edp1 ep8 esp1, 1 x 32, v2, ZeRO-1, full recompute"
 [[nodiscard]] std::string to_text(const TrainingSetup& setup);
 

@@ -13,6 +13,8 @@ import unittest
 
 SEXTANT = ""
 MPIRUN = ""
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SHIPPED = ROOT / "configs"
 CONFIGS = pathlib.Path(__file__).parent / "hugging_face" / "configs"
 
 NETWORK = """\
@@ -165,6 +167,30 @@ class WithoutTraining(CommandLine):
         table = self.plan("--schedule", "searched").stdout
         for text in ("SLSQP r =", "lower bound", "split_expert_backward"):
             self.assertIn(text, table)
+
+    def test_a_reference_cluster_plans_for_any_number_of_devices(self):
+        def plan(*options):
+            return sextant("plan", "--network", SHIPPED / "networks/mixtral_8x22b.yaml", "--cluster",
+                           SHIPPED / "clusters/dgx_h100.yaml", "--global-batch", 1024, "--sequence", 4096, *options)
+
+        found = json.loads(plan("--nodes", 128, "--json", "--top", 3).stdout)
+        self.assertEqual(found["status"], "found")
+        self.assertEqual(len(found["alternatives"]), 2)
+        self.assertIn("executable_why", found)
+        self.assertIn("slower than the first by", plan("--nodes", 128, "--top", 2).stdout)
+        self.assert_fails(plan("--nodes", 128, "--schedule", "fsmoe"), 2, "dgx-h100", "reference")
+        self.assert_fails(plan("--nodes", 128, "--precision", "fp7"), 2, "fp7", "bf16")
+        self.assert_fails(plan("--nodes", 1), 3, "no feasible plan", "memory", "most by")
+
+    def test_validate_scores_published_runs(self):
+        runs = ROOT / "tests/validation/published_runs/published_runs.csv"
+        scores = json.loads(sextant("validate", "--runs", runs, "--configs", SHIPPED, "--json").stdout)
+        self.assertEqual(scores["rows"], scores["predicted"] + len(scores["skipped"]))
+        for key in ("mean_abs_pct_error", "groups", "kendall_tau", "top1_regret"):
+            self.assertIn(key, scores)
+        table = self.write("runs.csv", "a,b\n1,2\n")
+        self.assert_fails(sextant("validate", "--runs", table, "--configs", SHIPPED), 2, "runs.csv:1", "no column")
+        self.assert_fails(sextant("validate", "--runs", self.folder / "none.csv"), 2, "none.csv")
 
     def test_simulation_agrees_with_the_plan(self):
         plan = json.loads(self.plan("--json", "--out", self.folder / "plan.yaml").stdout)
