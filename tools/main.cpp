@@ -38,6 +38,7 @@ int run_command_line(int argc, char** argv) {
   sextant::add_simulate_verb(app, run);
   sextant::add_train_verb(app, run);
   sextant::add_report_verb(app, run);
+  sextant::add_experiment_verb(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help, --version

@@ -16,5 +16,6 @@ void add_plan_verb(CLI::App& app, RunVerb& run);
 void add_simulate_verb(CLI::App& app, RunVerb& run);
 void add_train_verb(CLI::App& app, RunVerb& run);
 void add_report_verb(CLI::App& app, RunVerb& run);
+void add_experiment_verb(CLI::App& app, RunVerb& run);
 
 }  // namespace sextant
