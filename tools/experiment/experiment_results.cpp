@@ -67,6 +67,23 @@ Json by_schedule_json(std::span<const ExperimentRow> rows) {
   return json;
 }
 
+Json rows_json(std::span<const ExperimentRow> rows) {
+  Json list = Json::array();
+  for (const ExperimentRow& row : rows) {
+    list.push_back({{"name", row.name},
+                    {"schedule", row.schedule},
+                    {"layout", row.layout},
+                    {"r_fwd", row.forward_degree},
+                    {"r_bwd", row.backward_degree},
+                    {"predicted_s", row.predicted.value()},
+                    {"predicted_uncontended_s", row.uncontended.value()},
+                    {"measured_s", row.measured.median.value()},
+                    {"measured_p10_s", row.measured.p10.value()},
+                    {"measured_p90_s", row.measured.p90.value()}});
+  }
+  return list;
+}
+
 Json skipped_json(std::span<const SkippedPlan> skipped) {
   Json list = Json::array();
   for (const SkippedPlan& plan : skipped) {
@@ -138,12 +155,9 @@ std::string details_csv(std::span<const ExperimentRow> rows) {
 
 std::string experiment_json(const ExperimentResults& results) {
   const std::vector<Speedup> over_reference = speedups(results.rows, results.reference);
-  Json json{{"schema", "sextant/experiment_summary@1"},
-            {"date", results.date},
-            {"backend", results.backend},
-            {"machine", results.machine},
-            {"nodes", results.topology.nodes},
-            {"devices_per_node", results.topology.devices_per_node},
+  Json json{{"schema", kExperimentSchema},     {"date", results.date},
+            {"backend", results.backend},      {"machine", results.machine},
+            {"nodes", results.topology.nodes}, {"devices_per_node", results.topology.devices_per_node},
             {"plans", results.rows.size()}};
   json.update(accuracy_json(accuracy(results.rows, &ExperimentRow::predicted)));
   json["without_contention"] = accuracy_json(accuracy(results.rows, &ExperimentRow::uncontended));
@@ -155,6 +169,7 @@ std::string experiment_json(const ExperimentResults& results) {
   json["speedup_cases"] = speedup_json(over_reference, &Speedup::cases);
   json["by_schedule"] = by_schedule_json(results.rows);
   json["names"] = names_json(results.rows);
+  json["rows"] = rows_json(results.rows);
   json["skipped"] = skipped_json(results.skipped);
   return json.dump() + "\n";
 }

@@ -16,6 +16,8 @@ namespace sextant {
 // details.csv: what else is known of the same rows, in the same order.
 [[nodiscard]] std::string details_csv(std::span<const ExperimentRow> rows);
 
+inline constexpr const char* kExperimentSchema = "sextant/experiment_summary@1";
+
 // Everything of summary.json. What the spans show must outlive it.
 struct ExperimentResults {
   std::span<const ExperimentRow> rows;

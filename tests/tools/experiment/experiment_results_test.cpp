@@ -54,6 +54,8 @@ TEST(ExperimentJson, HasErrorsOrderAndSpeedups) {
   EXPECT_DOUBLE_EQ(json["speedup"]["fsmoe"], 2.1213203435596424);
   EXPECT_DOUBLE_EQ(json["speedup_without_contention"]["fsmoe"], 2.0);
   EXPECT_EQ(json["speedup_cases"]["fsmoe"], 2);
+  EXPECT_EQ(json["rows"].size(), 4U);
+  EXPECT_EQ(json["rows"][1]["measured_s"], 2.0);
   EXPECT_EQ(json["by_schedule"]["fsmoe"]["plans"], 2);
   EXPECT_EQ(json["names"][0]["predicted_fastest"], "tutel dp4 tp1 | edp1 ep4 esp1 2/1..4");
   EXPECT_EQ(json["names"][0]["measured_fastest"], "fsmoe dp4 tp1 | edp1 ep4 esp1 2/1..4");
