@@ -317,6 +317,8 @@ repeats: 2
                             self.folder / "out/cluster.yaml", "--json")
         self.assertAlmostEqual(json.loads(simulated.stdout)["step_time_s"],
                                float(self.rows("results.csv")[0]["predicted_s"]))
+        report = sextant("report", self.folder / "out", "--out", self.folder / "r.html")
+        self.assertEqual(report.returncode, 0, report.stderr)
 
     def test_a_finished_experiment_is_replaced_only_by_force(self):
         self.assertEqual(self.experiment().returncode, 0)

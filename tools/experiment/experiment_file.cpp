@@ -165,6 +165,12 @@ std::optional<fs::path> read_path(const ConfigNode& root, const char* key, const
   return folder / root[key].as_string();
 }
 
+bool reads_quick(const ConfigNode& node) {
+  if (is_text(node, "quick")) return true;
+  if (is_text(node, "full")) return false;
+  node.fail("expected quick or full");
+}
+
 std::int64_t read_count(const ConfigNode& node) {
   return node.as_int(1, kMaxCount);
 }
@@ -176,10 +182,11 @@ Experiment load_experiment(const fs::path& path) {
   root.expect_schema(kSchema);
   root.expect_keys(
       {"schema", "networks", "batch", "sequence", "layouts", "schedules", "steps", "warmup_steps", "repeats"},
-      {"cluster", "micro_batch", "degrees", "reference", "data"});
+      {"cluster", "profile", "micro_batch", "degrees", "reference", "data"});
   const fs::path folder = path.parent_path();
   Experiment experiment;
   experiment.cluster = read_path(root, "cluster", folder);
+  if (root.has("profile")) experiment.quick_profile = reads_quick(root["profile"]);
   experiment.data = read_path(root, "data", folder);
   experiment.networks = read_networks(root["networks"], folder);
   experiment.batches = read_list<std::int64_t>(root["batch"], read_count);

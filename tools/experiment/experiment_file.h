@@ -33,6 +33,7 @@ struct DegreeChoice {
 
 struct Experiment {
   std::optional<std::filesystem::path> cluster;  // absent: the machine is measured first
+  bool quick_profile = true;                     // ... with few repeats
   std::vector<Network> networks;                 // of different names
   std::vector<std::int64_t> batches;             // samples a step
   std::vector<std::int64_t> sequences;

@@ -2,20 +2,21 @@
 
 const experimentRows = (experiment) => experiment.summary.rows;
 
-function experimentChart(experiment) {
+// `predicted`: the member of a row on the x axis.
+function experimentChart(experiment, predicted) {
   const schedules = [...new Set(experimentRows(experiment).map((row) => row.schedule))];
   const datasets = schedules.map((schedule, index) => ({
     label: words(schedule), backgroundColor: seriesColour(index), pointRadius: 4,
     data: experimentRows(experiment).filter((row) => row.schedule === schedule)
-              .map((row) => ({x: row.predicted_s, y: row.measured_s, row})),
+              .map((row) => ({x: row[predicted], y: row.measured_s, row})),
   }));
-  const all = experimentRows(experiment).flatMap((row) => [row.predicted_s, row.measured_s]);
+  const all = experimentRows(experiment).flatMap((row) => [row.predicted_s, row.predicted_uncontended_s, row.measured_s]);
   const {min, max} = rangeOf(all, 1.2);
   datasets.push({label: "", type: "line", data: [{x: min, y: min}, {x: max, y: max}], borderColor: cssColour("muted"),
                  borderDash: [5, 4], borderWidth: 1.2, pointRadius: 0, pointHitRadius: 0});
   const axis = (title) => ({...logAxis(10, seconds, title), min, max});
-  const text = ({row}) => [` ${words(row.schedule)} on ${row.layout}, degrees ${row.r_fwd}, ${row.r_bwd}`, ` ${row.name}`,
-                           ` predicted ${seconds(row.predicted_s)}, measured ${seconds(row.measured_s)}`];
+  const text = ({x, row}) => [` ${words(row.schedule)} on ${row.layout}, degrees ${row.r_fwd}, ${row.r_bwd}`, ` ${row.name}`,
+                           ` predicted ${seconds(x)}, measured ${seconds(row.measured_s)}`];
   return {
     type: "scatter", data: {datasets},
     options: {scales: {x: axis("predicted step time"), y: axis("measured")},
@@ -50,15 +51,21 @@ function drawExperiments() {
   $("experiments").hidden = data.experiments.length === 0;
   for (const experiment of data.experiments) {
     const {summary} = experiment;
+    const canvases = [];
     const facts = `${summary.plans} plans, ${summary.skipped.length} skipped, on ${summary.nodes} × ${summary.devices_per_node} ranks ` +
         `(${summary.backend}), ${dateText(summary.date)}; the median of a plan moved by ${percent(summary.repeat_spread)} between its repeats`;
-    const canvas = element("canvas");
+    const figure = (title, note, predicted) => {
+      const canvas = element("canvas");
+      canvases.push([canvas, () => experimentChart(experiment, predicted)]);
+      return element("figure", {}, element("figcaption", {}, title, element("span", {class: "muted"}, note)),
+                     element("div", {class: "chart square"}, canvas));
+    };
     $("experiment-list").append(
         element("div", {class: "cluster-head"}, element("h3", {}, experiment.name), element("p", {}, facts),
                 element("p", {}, summary.machine), element("p", {}, element("code", {}, experiment.path))),
-        element("figure", {}, element("figcaption", {}, "Every plan", element("span", {class: "muted"}, "on the dashed line the prediction is exact")),
-                element("div", {class: "chart square"}, canvas)),
+        element("div", {class: "columns"}, figure("Every plan", "on the dashed line the prediction is exact", "predicted_s"),
+                figure("Contention left out", "the same plans, nothing slowed by what runs beside it", "predicted_uncontended_s")),
         element("figure", {class: "below"}, element("figcaption", {}, "Errors"), element("div", {class: "scroll"}, experimentTable(experiment))));
-    addChart(canvas, () => experimentChart(experiment));
+    canvases.forEach(([canvas, make]) => addChart(canvas, make));  // sized only once they are in the page
   }
 }

@@ -107,7 +107,8 @@ ReportExperiment load_experiment_summary(const fs::path& folder, Json summary) {
                           "speedup", "speedup_predicted", "by_schedule", "rows", "skipped", "repeat_spread"},
                where);
   for (const Json& row : summary["rows"]) {
-    require_keys(row, std::array{"name", "schedule", "layout", "predicted_s", "measured_s"}, where + ": rows");
+    require_keys(row, std::array{"name", "schedule", "layout", "predicted_s", "predicted_uncontended_s", "measured_s"},
+                 where + ": rows");
   }
   return {.name = folder_name(folder), .path = folder, .summary = std::move(summary)};
 }

@@ -143,7 +143,7 @@ Cluster ExperimentJob::measure_cluster() {
   options.networks = experiment_.networks;
   options.sequences = experiment_.sequences;
   options.micro_batches = possible_micro_batches(experiment_);
-  options.quick = true;
+  options.quick = experiment_.quick_profile;
   if (speaks()) {
     options.progress = [this](const ProfileProgress& progress) {
       line_.show(profile_progress_line(progress), progress.done, progress.total);

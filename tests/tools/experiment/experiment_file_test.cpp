@@ -88,6 +88,8 @@ TEST(LoadExperiment, ReadsDegreesMicroBatchesAndReference) {
   EXPECT_EQ(experiment.degrees[2].backward, std::nullopt);
   EXPECT_THAT(experiment.micro_batches, ElementsAre(1, std::nullopt));
   EXPECT_EQ(experiment.reference, Policy::kFsmoe);
+  EXPECT_TRUE(experiment.quick_profile);
+  EXPECT_FALSE(load("tiny.yaml", std::string(kRest) + "profile: full\n").quick_profile);
 }
 
 TEST(LoadExperiment, AllSchedulesAreThePlanners) {
