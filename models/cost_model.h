@@ -40,4 +40,16 @@ class CostModel {
   [[nodiscard]] CostEstimate cost(const Work& work) const;
 };
 
+// The costs of another model with every slow-down 1: what the model is worth without contention.
+class UncontendedCostModel : public CostModel {
+ public:
+  explicit UncontendedCostModel(const CostModel& costs) : costs_(costs) {}  // `costs` must outlive this
+  [[nodiscard]] CostEstimate kernel(const KernelWork& work) const override { return costs_.kernel(work); }
+  [[nodiscard]] CostEstimate collective(const CollectiveWork& work) const override { return costs_.collective(work); }
+  [[nodiscard]] Seconds launch_latency() const override { return costs_.launch_latency(); }
+
+ private:
+  const CostModel& costs_;
+};
+
 }  // namespace sextant

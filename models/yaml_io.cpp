@@ -283,6 +283,22 @@ std::vector<std::pair<std::string, ConfigNode>> ConfigNode::entries() const {
   return result;
 }
 
+ConfigNode ConfigNode::with(std::string_view key, const ConfigNode& value) const {
+  const ConfigNode rest = without(key);
+  auto named = std::make_shared<Impl>(*value.impl_);
+  named->key = key;
+  auto map = std::make_shared<Impl>(*rest.impl_);
+  map->entries.push_back({.key = std::string(key), .mark = value.impl_->mark, .value = std::move(named)});
+  return ConfigNode(map);
+}
+
+ConfigNode ConfigNode::without(std::string_view key) const {
+  if (!is_map()) fail(impl_->found() + ", expected a map");
+  auto map = std::make_shared<Impl>(*impl_);
+  std::erase_if(map->entries, [&](const Impl::Entry& entry) { return entry.key == key; });
+  return ConfigNode(map);
+}
+
 bool ConfigNode::is_map() const {
   return impl_->kind == NodeKind::kMap;
 }

@@ -54,6 +54,10 @@ class ConfigNode {
   [[nodiscard]] SecondsPerByte as_seconds_per_byte() const;
   [[nodiscard]] SecondsPerFlop as_seconds_per_flop() const;
 
+  // This map with `value` under `key`, in place of what was there; both keep their positions for messages.
+  [[nodiscard]] ConfigNode with(std::string_view key, const ConfigNode& value) const;
+  [[nodiscard]] ConfigNode without(std::string_view key) const;
+
   // Throws ConfigError "path:line:column: message" at this node.
   [[noreturn]] void fail(std::string_view message) const;
 

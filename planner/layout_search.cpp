@@ -22,25 +22,6 @@ std::vector<int> divisors(int number) {
   return result;
 }
 
-// Every dp x tp and edp x ep x esp grid of `ranks` ranks that the request allows.
-std::vector<ParallelDegrees> layouts(const SearchRequest& request, int ranks) {
-  std::vector<ParallelDegrees> result;
-  if (!allowed(request.pp, 1) || !allowed(request.cp, 1)) return result;
-  for (const int tp : divisors(ranks)) {
-    for (const int ep : divisors(ranks)) {
-      for (const int esp : divisors(ranks / ep)) {
-        const ParallelDegrees degrees{
-            .pp = 1, .dp = ranks / tp, .cp = 1, .tp = tp, .edp = ranks / ep / esp, .ep = ep, .esp = esp};
-        if (allowed(request.tp, tp) && allowed(request.dp, degrees.dp) && allowed(request.ep, ep) &&
-            allowed(request.esp, esp) && allowed(request.edp, degrees.edp)) {
-          result.push_back(degrees);
-        }
-      }
-    }
-  }
-  return result;
-}
-
 // Samples per replica and micro-batch: all divisors of a replica's share, largest first.
 std::vector<std::int64_t> micro_batches(const SearchRequest& request, int dp) {
   if (request.global_batch % dp != 0) return {};
@@ -69,7 +50,7 @@ class Search {
 
   PlanResult run() {
     const auto started = std::chrono::steady_clock::now();
-    for (const ParallelDegrees& degrees : layouts(request_, topology_.num_ranks())) try_layout(degrees);
+    for (const ParallelDegrees& degrees : enumerate_layouts(request_, topology_.num_ranks())) try_layout(degrees);
     std::stable_sort(result_.plans.begin(), result_.plans.end(), is_better);
     search_orders();
     if (result_.plans.size() > static_cast<std::size_t>(request_.top)) {
@@ -193,6 +174,24 @@ class Search {
 };
 
 }  // namespace
+
+std::vector<ParallelDegrees> enumerate_layouts(const SearchRequest& request, int num_ranks) {
+  std::vector<ParallelDegrees> result;
+  if (!allowed(request.pp, 1) || !allowed(request.cp, 1)) return result;
+  for (const int tp : divisors(num_ranks)) {
+    for (const int ep : divisors(num_ranks)) {
+      for (const int esp : divisors(num_ranks / ep)) {
+        const ParallelDegrees degrees{
+            .pp = 1, .dp = num_ranks / tp, .cp = 1, .tp = tp, .edp = num_ranks / ep / esp, .ep = ep, .esp = esp};
+        if (allowed(request.tp, tp) && allowed(request.dp, degrees.dp) && allowed(request.ep, ep) &&
+            allowed(request.esp, esp) && allowed(request.edp, degrees.edp)) {
+          result.push_back(degrees);
+        }
+      }
+    }
+  }
+  return result;
+}
 
 PlanResult search_plans(const SearchRequest& request, const Cluster& cluster) {
   if (request.global_batch < 1) throw ConfigError(fmt::format("global batch {}: at least 1", request.global_batch));

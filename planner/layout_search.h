@@ -52,6 +52,9 @@ struct PlanResult {
 // Deterministic. Throws ConfigError for a request that no cluster could serve (batch or sequence < 1).
 [[nodiscard]] PlanResult search_plans(const SearchRequest& request, const Cluster& cluster);
 
+// Every dp x tp and edp x ep x esp grid of `num_ranks` ranks that has the degrees fixed in `request`.
+[[nodiscard]] std::vector<ParallelDegrees> enumerate_layouts(const SearchRequest& request, int num_ranks);
+
 // What the model says of a schedule (everything of Prediction).
 [[nodiscard]] Prediction predict(const StepShape& step, const Schedule& schedule, const CostModel& costs,
                                  const DeviceSpec& device);

@@ -258,7 +258,10 @@ std::string plan_to_yaml(const Plan& plan) {
 }
 
 Plan load_plan(const std::filesystem::path& path) {
-  const ConfigNode root = ConfigNode::load_file(path);
+  return parse_plan(ConfigNode::load_file(path));
+}
+
+Plan parse_plan(const ConfigNode& root) {
   root.expect_schema(kSchema);
   root.expect_keys({"schema", "cluster", "cluster_hash", "network_hash", "topology", "layout", "batch", "schedule",
                     "prediction", "network"});

@@ -17,6 +17,8 @@
 
 namespace sextant {
 
+class ConfigNode;
+
 struct Prediction {
   Seconds step_time;
   Seconds step_time_low;  // interval from the profile's own spread and residuals
@@ -49,7 +51,8 @@ struct Plan {
 
 // Schema sextant/plan@1.
 [[nodiscard]] std::string plan_to_yaml(const Plan& plan);
-// Throws ConfigError with path:line:column.
+// Throw ConfigError with path:line:column.
+[[nodiscard]] Plan parse_plan(const ConfigNode& root);
 [[nodiscard]] Plan load_plan(const std::filesystem::path& path);
 
 }  // namespace sextant

@@ -119,7 +119,9 @@ std::vector<KernelCase> kernel_cases(const Topology& topology, const KernelBench
   CaseBuilder builder(options);
   const int ranks = topology.num_ranks();
   const auto add = [&](const Network& network, const ParallelDegrees& degrees, std::int64_t micro_batch, Timed timed) {
-    builder.add({network, ParallelLayout(degrees, topology), micro_batch, 1, options.sequence, 4}, timed);
+    for (const std::int64_t sequence : options.sequences) {
+      builder.add({network, ParallelLayout(degrees, topology), micro_batch, 1, sequence, 4}, timed);
+    }
   };
   for (const Network& whole : options.networks) {
     Network layer = whole;

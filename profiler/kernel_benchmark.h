@@ -15,7 +15,7 @@ namespace sextant {
 
 struct KernelBenchmarkOptions {
   std::vector<Network> networks;
-  std::int64_t sequence = 128;
+  std::vector<std::int64_t> sequences = {128};
   std::vector<std::int64_t> micro_batches;  // ascending
   std::vector<int> degrees;                 // chunk counts at which experts are timed
   RepeatOptions repeat;

@@ -43,7 +43,7 @@ CollectiveBenchmarkOptions collective_options(bool quick) {
 KernelBenchmarkOptions kernel_options(const ProfileOptions& options) {
   KernelBenchmarkOptions result;
   result.networks = options.networks.empty() ? reference_networks() : options.networks;
-  result.sequence = options.sequence;
+  result.sequences = options.sequences;
   result.micro_batches = options.micro_batches.empty() ? std::vector<std::int64_t>{1, 2, 4, 8} : options.micro_batches;
   std::sort(result.micro_batches.begin(), result.micro_batches.end());
   result.degrees = options.quick ? std::vector<int>{1, 2, 4, 8} : std::vector<int>{1, 2, 3, 4, 6, 8, 12, 16};

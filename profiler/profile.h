@@ -13,10 +13,10 @@ namespace sextant {
 
 struct ProfileOptions {
   std::string name = "measured";
-  std::vector<Network> networks;  // whose kernels are timed; empty: reference_networks()
-  std::int64_t sequence = 128;
-  std::vector<std::int64_t> micro_batches;  // samples at which kernels are timed; empty: 1, 2, 4, 8
-  bool quick = false;                       // fewer sizes and repeats: under a minute for 4 ranks
+  std::vector<Network> networks;                // whose kernels are timed; empty: reference_networks()
+  std::vector<std::int64_t> sequences = {128};  // tokens of a sample at which kernels are timed
+  std::vector<std::int64_t> micro_batches;      // samples at which kernels are timed; empty: 1, 2, 4, 8
+  bool quick = false;                           // fewer sizes and repeats: under a minute for 4 ranks
   ProgressCallback progress;
 };
 

@@ -26,6 +26,18 @@ TEST(CostModel, HasNoLatencyAndNoContentionUnlessSaid) {
   EXPECT_EQ(Silent().slowdown(Resource::kCompute, Resource::kIntra), 1.0);
 }
 
+TEST(UncontendedCostModel, IsTheOtherModelWithoutSlowdowns) {
+  FakeCostModel costs([](const KernelWork&) { return Seconds(1.0); },
+                      [](const CollectiveWork&) { return Seconds(2.0); });
+  costs.set_launch_latency(Seconds(0.5));
+  costs.set_slowdown([](Resource, Resource) { return 3.0; });
+  const UncontendedCostModel uncontended(costs);
+  EXPECT_EQ(uncontended.slowdown(Resource::kCompute, Resource::kIntra), 1.0);
+  EXPECT_EQ(uncontended.kernel({}).time, Seconds(1.0));
+  EXPECT_EQ(uncontended.collective({.group = {.nodes = 2}}).time, Seconds(2.0));
+  EXPECT_EQ(uncontended.launch_latency(), Seconds(0.5));
+}
+
 TEST(FakeCostModel, AnswersWhatItWasSetTo) {
   FakeCostModel costs([](const KernelWork& work) { return Seconds(static_cast<double>(work.shape.rows)); },
                       [](const CollectiveWork&) { return Seconds(2.0); });

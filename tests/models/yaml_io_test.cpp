@@ -231,6 +231,16 @@ TEST(ConfigNodeParse, NoRandomDamageCrashesOrEscapesAsAnotherError) {
   EXPECT_LT(accepted, 5000);
 }
 
+TEST(ConfigNode, WithAnEntryOfAnotherPlaceKeepsBothPlaces) {
+  const ConfigNode root = parse("a: 1\nb: 2\nvary: [x, y]\n");
+  const ConfigNode changed = root.without("vary").with("a", root["vary"].items()[1]);
+  EXPECT_NO_THROW(changed.expect_keys({"a", "b"}));
+  EXPECT_EQ(changed["a"].as_string(), "y");
+  EXPECT_EQ(root["a"].as_string(), "1") << "the original stays";
+  EXPECT_THAT(config_error([&] { static_cast<void>(changed["a"].as_count()); }), StartsWith("f.yaml:3:11: a: "));
+  EXPECT_THAT(config_error([&] { changed["b"].fail("no"); }), StartsWith("f.yaml:2:4: b: "));
+}
+
 TEST(ConfigNodeLoadFile, NamesThePathThatCannotBeRead) {
   const std::filesystem::path folder(testing::TempDir());
   EXPECT_EQ(config_error([] { static_cast<void>(ConfigNode::load_file("/nowhere/x.yaml")); }),

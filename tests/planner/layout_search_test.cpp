@@ -52,6 +52,20 @@ SearchRequest request() {
   return request;
 }
 
+TEST(EnumerateLayouts, CrossesBothGridsAndKeepsFixedDegrees) {
+  // Four ranks: tp 1, 2, 4 times (ep, esp) of product 1, 2 or 4: 3 + 2 + 1 = 6
+  EXPECT_EQ(enumerate_layouts({}, 4).size(), 18U);
+  SearchRequest request;
+  request.tp = 2;
+  request.ep = 2;
+  const std::vector<ParallelDegrees> fixed = enumerate_layouts(request, 4);
+  ASSERT_EQ(fixed.size(), 2U);
+  EXPECT_EQ(fixed[0], (ParallelDegrees{.dp = 2, .tp = 2, .edp = 2, .ep = 2, .esp = 1}));
+  EXPECT_EQ(fixed[1], (ParallelDegrees{.dp = 2, .tp = 2, .edp = 1, .ep = 2, .esp = 2}));
+  request.ep = 3;
+  EXPECT_TRUE(enumerate_layouts(request, 4).empty());
+}
+
 TEST(SearchPlans, BestOfAllIsBestOfEachPolicy) {
   const Cluster cluster = two_by_two();
   const PlanResult all = search_plans(request(), cluster);

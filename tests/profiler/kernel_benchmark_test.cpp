@@ -15,7 +15,7 @@ namespace {
 
 KernelBenchmarkOptions tiny_options() {
   return {.networks = {tiny_network()},
-          .sequence = 8,
+          .sequences = {8},
           .micro_batches = {1, 2},
           .degrees = {1, 2},
           .repeat = {.repeats = 2, .block_time = Seconds(0.0), .max_calls = 1}};
@@ -67,6 +67,16 @@ TEST(KernelCases, NoKernelIsTimedTwice) {
       EXPECT_TRUE(seen.insert({series_of(work), work.shape.rows}).second) << task_name(task);
     }
   }
+}
+
+TEST(KernelCases, EverySequenceIsCovered) {
+  KernelBenchmarkOptions options = tiny_options();
+  options.sequences = {8, 16};
+  std::set<std::int64_t> attention;
+  for (const KernelCase& one : kernel_cases({1, 4}, options)) {
+    for (const Task& task : one.tasks) attention.insert(std::get<KernelWork>(task.work).shape.sequence);
+  }
+  EXPECT_EQ(attention, (std::set<std::int64_t>{0, 8, 16}));  // 0: every other kernel
 }
 
 TEST(MeasureKernels, GivesAPointForEveryTaskOfTheCases) {

@@ -18,7 +18,7 @@ TEST(Profile, IsEnoughToPlanItsNetwork) {
     ProfileProgress last;
     const ProfileOptions options{.name = "two ranks",
                                  .networks = {tiny_network()},
-                                 .sequence = 8,
+                                 .sequences = {8},
                                  .micro_batches = {1, 2, 4},
                                  .quick = true,
                                  .progress = [&](const ProfileProgress& progress) {
@@ -45,7 +45,7 @@ TEST(Profile, ReadsBackWhatItWrites) {
   const auto path = std::filesystem::temp_directory_path() / "sextant_profile_test.yaml";
   launch(Backend::kLocal, {.num_ranks = 1}, [&](World& world) {
     const Cluster cluster =
-        profile(world, {.networks = {tiny_network()}, .sequence = 8, .micro_batches = {1}, .quick = true});
+        profile(world, {.networks = {tiny_network()}, .sequences = {8}, .micro_batches = {1}, .quick = true});
     write_file_atomically(path, cluster_to_yaml(cluster));
     EXPECT_EQ(cluster_to_yaml(load_cluster(path)), cluster_to_yaml(cluster));
     return 0;

@@ -3,9 +3,11 @@
 
 python3 cli_test.py SEXTANT [MPIRUN]   with MPIRUN, training is launched by it: one process a rank.
 """
+import csv
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -128,7 +130,7 @@ class CommandLine(unittest.TestCase):
 class WithoutTraining(CommandLine):
     def test_help_and_version_are_answers(self):
         for arguments in (["--help"], ["plan", "--help"], ["train", "--help"], ["simulate", "--help"],
-                          ["import", "--help"], ["--version"]):
+                          ["import", "--help"], ["validate", "--help"], ["experiment", "--help"], ["--version"]):
             result = sextant(*arguments)
             self.assertEqual((result.returncode, result.stderr), (0, ""), arguments)
             self.assertTrue(result.stdout)
@@ -339,6 +341,98 @@ class WholeLoop(CommandLine):
         self.assertIn("</html>", (self.folder / "r.html").read_text(encoding="utf-8"))
 
 
+class Experiments(CommandLine):
+    FILE = """\
+schema: sextant/experiment@1
+cluster: cluster.yaml
+networks: {file: network.yaml, vary: {top_k: [1, 2]}}
+batch: 4
+sequence: 16
+layouts: [{dp: 2, ep: 2}, {tp: 2, esp: 2}, {ep: 3}]
+schedules: [sequential, tutel, fsmoe]
+degrees: 2
+reference: tutel
+steps: 3
+warmup_steps: 1
+repeats: 2
+"""
+
+    def experiment(self, *flags, text=FILE, memory="1 GiB"):
+        self.write("e.yaml", text)
+        backend = "mpi" if MPIRUN else "local"
+        self.write("cluster.yaml", cluster(memory).replace("backend: local", f"backend: {backend}"))
+        return sextant("experiment", self.folder / "e.yaml", "--out", self.folder / "out", *flags,
+                       ranks=2 if MPIRUN else 0)
+
+    def rows(self, name):
+        with open(self.folder / "out" / name, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def test_the_summary_follows_from_the_rows(self):
+        result = self.experiment("--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("24/24", result.stderr)
+        summary = json.loads((self.folder / "out/summary.json").read_text())
+        self.assertEqual(json.loads(result.stdout), summary)
+        rows = self.rows("results.csv")
+        self.assertEqual(list(rows[0]), ["name", "schedule", "layout", "r_fwd", "r_bwd", "predicted_s", "measured_s",
+                                         "measured_p10_s", "measured_p90_s", "error"])
+        # 2 networks x 2 layouts x 3 schedules; ep 3 has no layout
+        self.assertEqual([len(rows), summary["plans"], len(summary["skipped"])], [12, 12, 2])
+        self.assertIn("no layout of 2 ranks", summary["skipped"][0]["reason"])
+        for row in rows:
+            self.assertAlmostEqual(float(row["error"]), float(row["predicted_s"]) / float(row["measured_s"]) - 1)
+            self.assertLessEqual(float(row["measured_p10_s"]), float(row["measured_s"]))
+            self.assertLessEqual(float(row["measured_s"]), float(row["measured_p90_s"]))
+        self.assertAlmostEqual(summary["median_abs_error"],
+                               statistics.median(abs(float(row["error"])) for row in rows))
+        self.assert_regret(summary, rows)
+        self.assert_speedup(summary, rows)
+
+    def assert_regret(self, summary, rows):
+        regrets = []
+        for name in {row["name"] for row in rows}:
+            group = [row for row in rows if row["name"] == name]
+            taken = min(group, key=lambda row: float(row["predicted_s"]))
+            regrets.append(float(taken["measured_s"]) / min(float(row["measured_s"]) for row in group) - 1)
+        self.assertEqual(len(regrets), 2)
+        self.assertAlmostEqual(summary["regret"], statistics.mean(regrets))
+
+    def assert_speedup(self, summary, rows):
+        measured = {(row["name"], row["layout"], row["schedule"]): float(row["measured_s"]) for row in rows}
+        ratios = [measured[name, layout, "tutel"] / measured[name, layout, "fsmoe"]
+                  for name, layout, schedule in measured if schedule == "tutel"]
+        self.assertEqual(summary["speedup_cases"]["fsmoe"], len(ratios))
+        self.assertAlmostEqual(summary["speedup"]["fsmoe"], statistics.geometric_mean(ratios))
+
+    def test_every_row_leaves_its_plan_and_its_details(self):
+        self.assertEqual(self.experiment().returncode, 0)
+        self.assertEqual(len(list((self.folder / "out/plans").iterdir())), 12)
+        details = self.rows("details.csv")
+        self.assertEqual([row["name"] for row in details], [row["name"] for row in self.rows("results.csv")])
+        simulated = sextant("simulate", "--plan", self.folder / "out/plans/001.yaml", "--cluster",
+                            self.folder / "out/cluster.yaml", "--json")
+        self.assertAlmostEqual(json.loads(simulated.stdout)["step_time_s"],
+                               float(self.rows("results.csv")[0]["predicted_s"]))
+        report = sextant("report", self.folder / "out", "--out", self.folder / "r.html")
+        self.assertEqual(report.returncode, 0, report.stderr)
+
+    def test_a_finished_experiment_is_replaced_only_by_force(self):
+        self.assertEqual(self.experiment().returncode, 0)
+        self.assert_fails(self.experiment(), 2, self.folder / "out", "--force")
+        self.assertEqual(self.experiment("--force").returncode, 0)
+
+    def test_a_mistake_in_the_file_is_told_with_its_place(self):
+        self.assert_fails(self.experiment(text=self.FILE.replace("repeats", "repeat")), 2, "e.yaml:12:", "repeats")
+        self.assert_fails(self.experiment(text=self.FILE.replace("[1, 2]", "[1, 9]")), 2, "top_k")
+        self.assert_fails(self.experiment("--cluster", self.folder / "none.yaml"), 2, "none.yaml")
+        self.assertFalse((self.folder / "out").exists())
+
+    def test_an_experiment_without_a_feasible_plan_says_why(self):
+        self.assert_fails(self.experiment(memory="1 KiB"), 3, "no feasible plan", "memory")
+        self.assertFalse((self.folder / "out/summary.json").exists())
+
+
 class Training(CommandLine):
     def setUp(self):
         super().setUp()
@@ -444,5 +538,5 @@ class Training(CommandLine):
 if __name__ == "__main__":
     SEXTANT = sys.argv[1]
     MPIRUN = sys.argv[2] if len(sys.argv) > 2 else ""
-    suites = ["Training", "WholeLoop"] if MPIRUN else None
+    suites = ["Experiments", "Training", "WholeLoop"] if MPIRUN else None
     unittest.main(argv=sys.argv[:1], defaultTest=suites, verbosity=2)

@@ -173,7 +173,6 @@ function binaryTicks(axis) {
 }
 
 function drawPlanCharts() {
-  applyDefaults();
   const height = 70 + data.items.length * (runs.length > 0 ? 58 : 36);
   for (const id of ["step-chart", "memory-chart"]) $(id).parentElement.style.height = `${Math.max(220, height)}px`;
   addChart($("step-chart"), stepChart);

@@ -94,11 +94,16 @@ function fillCards() {
   }
 }
 
-function fillHead() {
+function headText() {
+  if (data.items.length === 0) return `experiments ${data.experiments.map((experiment) => experiment.name).join(", ")}`;
   const networks = [...new Set(data.items.map((item) => item.texts.network))];
   const clusters = [...new Set(data.items.map((item) => item.texts.cluster))];
-  $("subtitle").textContent = `${networks.join(", ")} on ${clusters.join(", ")} · ${data.date.slice(0, 10)}`;
-  document.title = `Sextant report: ${networks.join(", ")} on ${clusters.join(", ")}`;
+  return `${networks.join(", ")} on ${clusters.join(", ")}`;
+}
+
+function fillHead() {
+  $("subtitle").textContent = `${headText()} · ${data.date.slice(0, 10)}`;
+  document.title = `Sextant report: ${headText()}`;
   for (const section of document.querySelectorAll("section[data-title]")) {
     if (!section.hidden) $("contents").append(element("a", {href: `#${section.id}`}, section.dataset.title));
   }
@@ -210,12 +215,17 @@ function start() {
   $("training").hidden = runs.length === 0;
   const traced = runs.filter((item) => item.run.timeline.tasks.length > 0);
   $("step").hidden = traced.length === 0;
-  fillCards();
-  fillPlanTable();
-  fillProvenance();
-  drawPlanCharts();
+  for (const id of ["summary", "plans", "provenance"]) $(id).hidden = data.items.length === 0;
+  applyDefaults();
+  if (data.items.length > 0) {
+    fillCards();
+    fillPlanTable();
+    fillProvenance();
+    drawPlanCharts();
+  }
   if (runs.length > 0) drawTrainingCharts();
   if (traced.length > 0) startTimeline(traced);
+  drawExperiments();
   fillClusters();
   fillHead();
   followTheme();

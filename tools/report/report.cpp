@@ -50,8 +50,7 @@ std::string report_page(std::string_view data) {
 }
 
 void write_report(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& out) {
-  const std::vector<ReportItem> items = load_report_items(inputs);
-  write_file_atomically(out, report_page(report_data(items).dump()));
+  write_file_atomically(out, report_page(report_data(load_report_inputs(inputs)).dump()));
 }
 
 }  // namespace sextant

@@ -197,10 +197,18 @@ Json clusters_json(std::span<const ReportItem> items) {
 
 }  // namespace
 
-Json report_data(std::span<const ReportItem> items) {
+Json report_data(const ReportInputs& inputs) {
   Json list = Json::array();
-  for (const ReportItem& item : items) list.push_back(item_json(item));
-  return {{"date", current_date()}, {"items", std::move(list)}, {"clusters", clusters_json(items)}};
+  for (const ReportItem& item : inputs.items) list.push_back(item_json(item));
+  Json experiments = Json::array();
+  for (const ReportExperiment& experiment : inputs.experiments) {
+    experiments.push_back(
+        {{"name", experiment.name}, {"path", experiment.path.string()}, {"summary", experiment.summary}});
+  }
+  return {{"date", current_date()},
+          {"items", std::move(list)},
+          {"clusters", clusters_json(inputs.items)},
+          {"experiments", std::move(experiments)}};
 }
 
 }  // namespace sextant

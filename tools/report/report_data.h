@@ -12,8 +12,9 @@
 
 namespace sextant {
 
-// {date, items: [{name, kind, plan, texts, memory, run?, log?}], clusters: [{name, hash, collectives, kernels, ...}]}
+// {date, items: [{name, kind, plan, texts, memory, run?, log?}], clusters: [{name, hash, collectives, kernels, ...}],
+//  experiments: [{name, path, summary}]}
 // Each cluster stands once, however many runs carry a copy.
-[[nodiscard]] nlohmann::ordered_json report_data(std::span<const ReportItem> items);
+[[nodiscard]] nlohmann::ordered_json report_data(const ReportInputs& inputs);
 
 }  // namespace sextant

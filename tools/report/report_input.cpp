@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "models/error.h"
+#include "tools/experiment/experiment_results.h"
 #include "tools/run_folder.h"
 
 namespace sextant {
@@ -82,10 +83,41 @@ std::vector<Json> read_log(const fs::path& path) {
   return log;
 }
 
+// "run" of "a/run/".
+std::string folder_name(const fs::path& folder) {
+  const fs::path clean = fs::absolute(folder).lexically_normal();
+  return (clean.has_filename() ? clean : clean.parent_path()).filename().string();
+}
+
+bool is_experiment(const Json& summary) {
+  return summary.is_object() && summary.value("schema", Json()) == kExperimentSchema;
+}
+
+// The summary.json of a folder, before it is known what kind of folder it is; null where there is none.
+Json any_summary(const fs::path& folder) {
+  const fs::path path = folder / "summary.json";
+  return fs::exists(path) ? parse_json(read_text(path), path, 1) : Json();
+}
+
+ReportExperiment load_experiment_summary(const fs::path& folder, Json summary) {
+  const std::string where = (folder / "summary.json").string();
+  require_keys(summary,
+               std::array{"date", "backend", "machine", "nodes", "devices_per_node", "plans", "median_abs_error",
+                          "p95_abs_error", "median_error", "kendall_tau", "regret", "without_contention", "reference",
+                          "speedup", "speedup_predicted", "by_schedule", "rows", "skipped", "repeat_spread"},
+               where);
+  for (const Json& row : summary["rows"]) {
+    require_keys(row, std::array{"name", "schedule", "layout", "predicted_s", "predicted_uncontended_s", "measured_s"},
+                 where + ": rows");
+  }
+  return {.name = folder_name(folder), .path = folder, .summary = std::move(summary)};
+}
+
 ReportItem load_run(const fs::path& path) {
   if (!holds_finished_run(path)) {
     throw ConfigError(fmt::format(
-        "{}: holds no finished run (summary.json is missing); expected a plan file or a run folder", path.string()));
+        "{}: holds no finished run (summary.json is missing); expected a plan file, a run or an experiment folder",
+        path.string()));
   }
   ReportItem item{.name = {}, .path = path, .plan = load_plan(path / "plan.yaml"), .cluster = {}, .run = {}};
   if (fs::exists(path / "cluster.yaml")) item.cluster = load_cluster(path / "cluster.yaml");
@@ -95,11 +127,7 @@ ReportItem load_run(const fs::path& path) {
 
 // Folder or file name; where two inputs share it, the whole path as it was given.
 void name_items(std::vector<ReportItem>& items) {
-  for (ReportItem& item : items) {
-    const fs::path clean = fs::absolute(item.path).lexically_normal();
-    const fs::path last = clean.has_filename() ? clean : clean.parent_path();
-    item.name = item.run ? last.filename().string() : last.stem().string();
-  }
+  for (ReportItem& item : items) item.name = item.run ? folder_name(item.path) : item.path.stem().string();
   std::vector<std::string> names;
   for (const ReportItem& item : items) names.push_back(item.name);
   for (ReportItem& item : items) {
@@ -109,17 +137,19 @@ void name_items(std::vector<ReportItem>& items) {
 
 }  // namespace
 
-std::vector<ReportItem> load_report_items(const std::vector<fs::path>& inputs) {
-  std::vector<ReportItem> items;
+ReportInputs load_report_inputs(const std::vector<fs::path>& inputs) {
+  ReportInputs found;
   for (const fs::path& path : inputs) {
-    if (fs::is_directory(path)) {
-      items.push_back(load_run(path));
+    if (!fs::is_directory(path)) {
+      found.items.push_back({.name = {}, .path = path, .plan = load_plan(path), .cluster = {}, .run = {}});
+    } else if (Json summary = any_summary(path); is_experiment(summary)) {
+      found.experiments.push_back(load_experiment_summary(path, std::move(summary)));
     } else {
-      items.push_back({.name = {}, .path = path, .plan = load_plan(path), .cluster = {}, .run = {}});
+      found.items.push_back(load_run(path));
     }
   }
-  name_items(items);
-  return items;
+  name_items(found.items);
+  return found;
 }
 
 }  // namespace sextant

@@ -1,4 +1,4 @@
-// What a report compares, as read from plan files and run folders.
+// What a report compares, as read from plan files, run folders and experiment folders.
 #pragma once
 
 #include <filesystem>
@@ -27,8 +27,20 @@ struct ReportItem {
   std::optional<RunRecord> run;    // absent: a plan alone
 };
 
-// A file is a plan, a folder a finished run. Throws ConfigError naming the path (and the line, where it
+// What sextant experiment left behind.
+struct ReportExperiment {
+  std::string name;  // of its folder
+  std::filesystem::path path;
+  nlohmann::json summary;  // summary.json
+};
+
+struct ReportInputs {
+  std::vector<ReportItem> items;
+  std::vector<ReportExperiment> experiments;
+};
+
+// A file is a plan, a folder a finished run or experiment. Throws ConfigError naming the path (and the line, where it
 // has one) for anything else. REQUIRES: at least one input.
-[[nodiscard]] std::vector<ReportItem> load_report_items(const std::vector<std::filesystem::path>& inputs);
+[[nodiscard]] ReportInputs load_report_inputs(const std::vector<std::filesystem::path>& inputs);
 
 }  // namespace sextant

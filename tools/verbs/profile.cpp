@@ -29,7 +29,7 @@ struct ProfileArguments {
   std::string out;
   std::string name = "measured";
   std::vector<std::string> networks;
-  std::int64_t sequence = 128;
+  std::vector<std::int64_t> sequences = {128};
   std::vector<std::int64_t> micro_batches;
   std::optional<int> ranks;
   std::optional<int> devices_per_node;
@@ -41,7 +41,7 @@ ProfileOptions profile_options(const ProfileArguments& arguments) {
   ProfileOptions options;
   options.name = arguments.name;
   for (const std::string& path : arguments.networks) options.networks.push_back(load_supported_network(path));
-  options.sequence = arguments.sequence;
+  options.sequences = arguments.sequences;
   options.micro_batches = arguments.micro_batches;
   options.quick = arguments.quick;
   return options;
@@ -112,7 +112,8 @@ void add_profile_verb(CLI::App& app, RunVerb& run) {
   verb->add_option("--name", arguments->name, "Name of the cluster")->capture_default_str();
   verb->add_option("--network", arguments->networks, "Network file whose kernels are timed; may be repeated")
       ->type_name("FILE");
-  verb->add_option("--sequence", arguments->sequence, "Tokens of a sample at which attention is timed")
+  verb->add_option("--sequence", arguments->sequences, "Tokens of a sample at which kernels are timed")
+      ->delimiter(',')
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   verb->add_option("--micro-batch", arguments->micro_batches, "Samples at which kernels are timed; default 1,2,4,8")

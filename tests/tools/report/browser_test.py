@@ -57,6 +57,7 @@ checks = {
     "every chart has a drawing area": len(drawn) >= 8 and all(width > 100 for width in drawn),
     "a name with markup stays text": "&lt;/script&gt;&lt;b&gt;" in dom,
     "the timeline answers its user": len(seen) == 4 and all(seen.values()),
+    "the experiment has its table": "all, contention left out" in dom and "over tutel" in dom,
     "both items are in the table": "untrained" in dom and "trained" in dom,
 }
 for what, holds in checks.items():

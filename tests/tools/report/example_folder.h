@@ -12,6 +12,8 @@
 #include "models/yaml_io.h"
 #include "planner/layout_search.h"
 #include "tests/tools/example_run.h"
+#include "tests/tools/experiment/example_rows.h"
+#include "tools/experiment/experiment_results.h"
 #include "tools/run_folder.h"
 
 namespace sextant {
@@ -74,6 +76,20 @@ inline void write_example_run(const std::filesystem::path& path, int steps = 40)
                                              .date = "2025-01-31T12:30:00Z",
                                              .data = "text",
                                              .unigram_entropy_nats = 3.2}));
+}
+
+// The summary of a finished experiment of four plans of two names.
+inline void write_example_experiment(const std::filesystem::path& path) {
+  const std::vector<ExperimentRow> rows = example_rows();
+  const std::vector<SkippedPlan> skipped{{"a", "lina", "dp3", "chosen", "does not divide </script><b>"}};
+  std::filesystem::create_directories(path);
+  write_file_atomically(path / "summary.json", experiment_json({.rows = rows,
+                                                                .skipped = skipped,
+                                                                .reference = "tutel",
+                                                                .backend = "local",
+                                                                .machine = "two ranks of one processor",
+                                                                .date = "2025-01-31T13:00:00Z",
+                                                                .topology = {.nodes = 1, .devices_per_node = 4}}));
 }
 
 }  // namespace sextant

@@ -11,7 +11,8 @@ int main(int argc, char** argv) {
   std::filesystem::create_directories(folder);
   sextant::write_example_plan(folder / "untrained.yaml");
   sextant::write_example_run(folder / "trained");
-  sextant::write_report({folder / "trained", folder / "untrained.yaml"}, out);
+  sextant::write_example_experiment(folder / "grid");
+  sextant::write_report({folder / "trained", folder / "untrained.yaml", folder / "grid"}, out);
   std::filesystem::remove_all(folder);
   return 0;
 }

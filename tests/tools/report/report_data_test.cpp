@@ -26,9 +26,17 @@ ReportItem run_item(const std::string& name, int steps) {
   return item;
 }
 
+TEST(ReportData, AnExperimentStandsByItsSummary) {
+  const Json data = report_data({.experiments = {{.name = "grid", .path = "out/grid", .summary = {{"plans", 3}}}}});
+  EXPECT_TRUE(data["items"].empty());
+  EXPECT_EQ(data["experiments"][0]["name"], "grid");
+  EXPECT_EQ(data["experiments"][0]["path"], "out/grid");
+  EXPECT_EQ(data["experiments"][0]["summary"]["plans"], 3);
+}
+
 TEST(ReportData, APlanAloneHasPredictionsOnly) {
   const std::vector<ReportItem> items{plan_item("mine")};
-  const Json data = report_data(items);
+  const Json data = report_data({.items = items});
   ASSERT_EQ(data["items"].size(), 1U);
   const Json& item = data["items"][0];
   EXPECT_EQ(item["kind"], "plan");
@@ -45,14 +53,14 @@ TEST(ReportData, APlanAloneHasPredictionsOnly) {
 TEST(ReportData, MemoryTermsAddUpToTheModelsTotal) {
   const std::vector<ReportItem> items{plan_item("mine")};
   double sum = 0.0;
-  const Json data = report_data(items);
+  const Json data = report_data({.items = items});
   for (const Json& term : data["items"][0]["memory"]) sum += term["bytes"].get<double>();
   EXPECT_DOUBLE_EQ(sum, training_memory(example_plan().step).total().value());
 }
 
 TEST(ReportData, TheLogBecomesColumns) {
   const std::vector<ReportItem> items{run_item("run", 3)};
-  const Json log = report_data(items)["items"][0]["log"];
+  const Json log = report_data({.items = items})["items"][0]["log"];
   EXPECT_EQ(log["stride"], 1);
   EXPECT_EQ(log["step"], Json({1, 2, 3}));
   EXPECT_EQ(log["loss"], Json({1.0, 0.5, 1.0 / 3}));
@@ -62,7 +70,7 @@ TEST(ReportData, TheLogBecomesColumns) {
 TEST(ReportData, ALongLogIsThinnedEvenly) {
   // 4001 steps, at most 2000 points: every third step, 1, 4, ..., 4000.
   const std::vector<ReportItem> items{run_item("run", 4001)};
-  const Json log = report_data(items)["items"][0]["log"];
+  const Json log = report_data({.items = items})["items"][0]["log"];
   EXPECT_EQ(log["stride"], 3);
   EXPECT_EQ(log["step"].size(), 1334U);
   EXPECT_EQ(log["step"].back(), 4000);
@@ -71,7 +79,7 @@ TEST(ReportData, ALongLogIsThinnedEvenly) {
 TEST(ReportData, AClusterThatRunsShareStandsOnce) {
   std::vector<ReportItem> items{run_item("a", 1), run_item("b", 1), run_item("c", 1)};
   items[2].cluster->name = "another";
-  const Json clusters = report_data(items)["clusters"];
+  const Json clusters = report_data({.items = items})["clusters"];
   ASSERT_EQ(clusters.size(), 2U);
   EXPECT_EQ(clusters[0]["hash"], content_hash(cluster_to_yaml(example_cluster())));
   EXPECT_EQ(clusters[1]["name"], "another");
@@ -79,7 +87,7 @@ TEST(ReportData, AClusterThatRunsShareStandsOnce) {
 
 TEST(ReportData, ACollectiveCarriesItsPointsAndItsLine) {
   const std::vector<ReportItem> items{run_item("a", 1)};
-  const Json series = report_data(items)["clusters"][0]["collectives"][0];
+  const Json series = report_data({.items = items})["clusters"][0]["collectives"][0];
   EXPECT_EQ(series["op"], "all_to_all");
   EXPECT_EQ(series["group"], "2 ranks of one node");
   ASSERT_EQ(series["points"].size(), 7U);
@@ -92,7 +100,7 @@ TEST(ReportData, ACollectiveCarriesItsPointsAndItsLine) {
 
 TEST(ReportData, AKernelCarriesItsFitAtItsPoints) {
   const std::vector<ReportItem> items{run_item("a", 1)};
-  const Json kernels = report_data(items)["clusters"][0]["kernels"];
+  const Json kernels = report_data({.items = items})["clusters"][0]["kernels"];
   ASSERT_EQ(kernels.size(), 2U);
   EXPECT_EQ(kernels[0]["op"], "expert");
   EXPECT_EQ(kernels[0]["shape"], "width 8, hidden 16, experts 1");

@@ -26,7 +26,7 @@ class ReportInput : public testing::Test {
 
   static void expect_refused(const fs::path& input, const std::string& expected) {
     try {
-      static_cast<void>(load_report_items({input}));
+      static_cast<void>(load_report_inputs({input}));
       FAIL() << "accepted " << input;
     } catch (const ConfigError& error) {
       EXPECT_NE(std::string(error.what()).find(expected), std::string::npos) << error.what();
@@ -39,7 +39,7 @@ class ReportInput : public testing::Test {
 TEST_F(ReportInput, AFileIsAPlanAndAFolderIsARun) {
   write_example_plan(folder_ / "mine.yaml");
   write_example_run(folder_ / "run");
-  const std::vector<ReportItem> items = load_report_items({folder_ / "mine.yaml", folder_ / "run/"});
+  const std::vector<ReportItem> items = load_report_inputs({folder_ / "mine.yaml", folder_ / "run/"}).items;
   ASSERT_EQ(items.size(), 2U);
   EXPECT_EQ(items[0].name, "mine");
   EXPECT_FALSE(items[0].run.has_value());
@@ -51,12 +51,27 @@ TEST_F(ReportInput, AFileIsAPlanAndAFolderIsARun) {
   EXPECT_EQ(*items[1].cluster, example_cluster());
 }
 
+TEST_F(ReportInput, AFolderMayBeAnExperiment) {
+  write_example_experiment(folder_ / "grid");
+  const ReportInputs inputs = load_report_inputs({folder_ / "grid/"});
+  EXPECT_TRUE(inputs.items.empty());
+  ASSERT_EQ(inputs.experiments.size(), 1U);
+  EXPECT_EQ(inputs.experiments[0].name, "grid");
+  EXPECT_EQ(inputs.experiments[0].summary["plans"], 4);
+}
+
+TEST_F(ReportInput, ADamagedExperimentIsRefused) {
+  fs::create_directories(folder_ / "grid");
+  std::ofstream(folder_ / "grid/summary.json") << "{\"schema\": \"sextant/experiment_summary@1\"}";
+  expect_refused(folder_ / "grid", "summary.json: key \"date\" is missing");
+}
+
 TEST_F(ReportInput, ItemsOfOneNameGoByTheirPaths) {
   for (const char* name : {"a", "b"}) {
     fs::create_directories(folder_ / name);
     write_example_plan(folder_ / name / "plan.yaml");
   }
-  const std::vector<ReportItem> items = load_report_items({folder_ / "a/plan.yaml", folder_ / "b/plan.yaml"});
+  const std::vector<ReportItem> items = load_report_inputs({folder_ / "a/plan.yaml", folder_ / "b/plan.yaml"}).items;
   EXPECT_EQ(items[0].name, (folder_ / "a/plan.yaml").string());
   EXPECT_EQ(items[1].name, (folder_ / "b/plan.yaml").string());
 }
@@ -83,7 +98,7 @@ TEST_F(ReportInput, ALogLineWithoutLossIsRefused) {
 
 TEST_F(ReportInput, ASummaryOfAnotherSchemaIsRefused) {
   write_example_run(folder_ / "run", 2);
-  nlohmann::json summary = load_report_items({folder_ / "run"}).front().run->summary;
+  nlohmann::json summary = load_report_inputs({folder_ / "run"}).items.front().run->summary;
   summary["schema"] = "sextant/run@9";
   std::ofstream(folder_ / "run/summary.json") << summary.dump();
   expect_refused(folder_ / "run", "sextant/run@9");

@@ -1,0 +1,65 @@
+#include "tools/experiment/experiment_runner.h"
+
+#include <algorithm>
+#include <limits>
+#include <random>
+#include <string>
+
+#include "executor/trainer.h"
+#include "planner/step_prediction.h"
+
+namespace sextant {
+namespace {
+
+std::vector<Seconds> run_once(World& world, const ExperimentRun& run, const Plan& plan) {
+  const StepPrediction prediction = predict_step(plan, &run.costs);
+  TrainOptions options;
+  options.steps = run.warmup_steps + run.steps;
+  options.traced_steps = 1;
+  const TrainSummary summary = train(world, {.plan = plan, .prediction = prediction, .corpus = run.corpus}, options);
+  std::vector<Seconds> times;
+  for (const StepRecord& record : summary.records) {
+    if (record.step > run.warmup_steps) times.push_back(record.step_time);
+  }
+  return times;
+}
+
+}  // namespace
+
+std::vector<StepTimes> measure_plans(World& world, const ExperimentRun& run) {
+  std::vector<StepTimes> times(run.plans.size());
+  for (int repeat = 0; repeat < run.repeats; ++repeat) {
+    for (std::size_t i = 0; i < run.plans.size(); ++i) {
+      if (run.on_start) run.on_start(static_cast<int>(i), repeat);
+      times[i].push_back(run_once(world, run, run.plans[i]));
+    }
+  }
+  return times;
+}
+
+Corpus random_corpus(std::int64_t vocabulary, std::int64_t num_bytes) {
+  constexpr std::uint64_t kSeed = 1;
+  constexpr std::int64_t kValues = std::numeric_limits<std::uint8_t>::max() + 1;
+  std::mt19937_64 random(kSeed);
+  const auto values = static_cast<std::uint64_t>(std::min(vocabulary, kValues));
+  Corpus corpus{.bytes = std::vector<std::uint8_t>(static_cast<std::size_t>(num_bytes)), .num_files = 1};
+  for (std::uint8_t& byte : corpus.bytes) byte = static_cast<std::uint8_t>(random() % values);
+  return corpus;
+}
+
+std::vector<std::string> share_texts(World& world, const std::vector<std::string>& texts) {
+  const bool speaks = world.rank() == 0;
+  Communicator& communicator = world.communicator();
+  const std::size_t count = std::stoul(communicator.gather_text(speaks ? std::to_string(texts.size()) : "0").front());
+  std::vector<std::string> shared;
+  for (std::size_t i = 0; i < count; ++i) {
+    shared.push_back(communicator.gather_text(speaks ? texts[i] : "").front());
+  }
+  return shared;
+}
+
+Seconds time_left(Seconds elapsed, Seconds done, Seconds remaining) {
+  return done > Seconds(0.0) ? elapsed * (remaining / done) : Seconds(0.0);
+}
+
+}  // namespace sextant

@@ -1,0 +1,44 @@
+// Carries the plans of an experiment out, in turn: plan A, B, C, then A, B, C again, so that a slow phase
+// of the machine meets all of them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "executor/data.h"
+#include "executor/runtime/runtime.h"
+#include "models/cost_model.h"
+#include "planner/plan.h"
+
+namespace sextant {
+
+// Step times of one plan, each that of the slowest rank; [repeat][step], warm-up left out.
+using StepTimes = std::vector<std::vector<Seconds>>;
+
+struct ExperimentRun {
+  std::span<const Plan> plans;
+  const CostModel& costs;  // of the order of issue
+  const Corpus& corpus;
+  int steps = 0;
+  int warmup_steps = 0;
+  int repeats = 0;
+  // Called on every rank before plan `index` runs for the `repeat`th time, both from 0.
+  std::function<void(int index, int repeat)> on_start;
+};
+
+// Collective over `world`; every rank returns the same times, [plan]. One plan's transformer exists at a time.
+[[nodiscard]] std::vector<StepTimes> measure_plans(World& world, const ExperimentRun& run);
+
+// Bytes below `vocabulary`, all alike likely, the same for every call.
+[[nodiscard]] Corpus random_corpus(std::int64_t vocabulary, std::int64_t num_bytes);
+
+// The texts of rank 0 on every rank. Collective over `world`.
+[[nodiscard]] std::vector<std::string> share_texts(World& world, const std::vector<std::string>& texts);
+
+// Time left when plan runs of `done` predicted seconds took `elapsed`, and `remaining` are left.
+[[nodiscard]] Seconds time_left(Seconds elapsed, Seconds done, Seconds remaining);
+
+}  // namespace sextant

@@ -1,0 +1,277 @@
+// sextant experiment: carries a list of plans out and writes predicted beside measured.
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "executor/data.h"
+#include "executor/runtime/runtime.h"
+#include "executor/trainer.h"
+#include "models/cluster.h"
+#include "models/error.h"
+#include "models/yaml_io.h"
+#include "planner/plan.h"
+#include "profiler/profile.h"
+#include "tools/console.h"
+#include "tools/experiment/experiment_file.h"
+#include "tools/experiment/experiment_folder.h"
+#include "tools/experiment/experiment_plans.h"
+#include "tools/experiment/experiment_results.h"
+#include "tools/experiment/experiment_rows.h"
+#include "tools/experiment/experiment_runner.h"
+#include "tools/profile_progress.h"
+#include "tools/progress_line.h"
+#include "tools/verbs/verbs.h"
+
+namespace sextant {
+namespace {
+
+constexpr int kNoFeasiblePlan = 3;
+// Rank 0 plans while the others wait for it.
+constexpr Seconds kPatience{3600.0};
+
+struct ExperimentArguments {
+  std::string file;
+  std::string out;
+  std::optional<std::string> cluster;
+  std::optional<int> ranks;
+  bool force = false;
+  bool json = false;
+};
+
+// Ranks that are threads of this process read the text once.
+struct SharedCorpus {
+  std::once_flag once;
+  Corpus corpus;
+};
+
+std::optional<std::filesystem::path> cluster_path(const ExperimentArguments& arguments, const Experiment& experiment) {
+  return arguments.cluster ? std::optional<std::filesystem::path>(*arguments.cluster) : experiment.cluster;
+}
+
+// One rank's part. The members stand in the order in which the experiment makes them.
+class ExperimentJob {
+ public:
+  ExperimentJob(World& world, const ExperimentArguments& arguments, SharedCorpus& shared)
+      : world_(world), arguments_(arguments), shared_(shared), line_(stderr, is_terminal(stderr)) {}
+
+  int run() {
+    run_on_all(world_, [&] { prepare(); });
+    if (!cluster_) cluster_ = measure_cluster();
+    costs_ = make_cost_model(*cluster_);
+    run_on_all(world_, [&] {
+      if (speaks()) make_plans();
+    });
+    share_plans();
+    if (plans_.empty()) return kNoFeasiblePlan;
+    const std::vector<StepTimes> times = measure();
+    run_on_all(world_, [&] {
+      if (speaks()) finish(times);
+    });
+    return 0;
+  }
+
+ private:
+  [[nodiscard]] bool speaks() const { return world_.rank() == 0; }
+  void prepare();
+  void load_text();
+  [[nodiscard]] Cluster measure_cluster();
+  void warn_of_other_machine() const;
+  void make_plans();
+  void share_plans();
+  [[nodiscard]] std::vector<StepTimes> measure();
+  void show_progress(int index, int repeat);
+  void finish(const std::vector<StepTimes>& times) const;
+
+  World& world_;
+  const ExperimentArguments& arguments_;
+  SharedCorpus& shared_;
+  ProgressLine line_;
+  Experiment experiment_;
+  std::optional<ExperimentFolder> folder_;  // rank 0 only
+  std::optional<Cluster> cluster_;
+  std::unique_ptr<CostModel> costs_;
+  ExperimentPlans made_;     // rank 0 only
+  std::vector<Plan> plans_;  // the same on every rank
+  std::chrono::steady_clock::time_point started_;
+};
+
+void ExperimentJob::prepare() {
+  experiment_ = load_experiment(arguments_.file);
+  const auto path = cluster_path(arguments_, experiment_);
+  if (path) {
+    cluster_ = load_cluster(*path);
+    if (speaks()) warn_of_other_machine();
+  }
+  std::call_once(shared_.once, [&] { load_text(); });
+  if (speaks()) folder_.emplace(arguments_.out, arguments_.force);
+}
+
+void ExperimentJob::load_text() {
+  if (experiment_.data) {
+    shared_.corpus = load_corpus(*experiment_.data);
+    return;
+  }
+  constexpr std::int64_t kRandomTokens = 1 << 20;
+  const auto& least = std::ranges::min_element(experiment_.networks, {}, &Network::vocabulary);
+  shared_.corpus = random_corpus(least->vocabulary, kRandomTokens + std::ranges::max(experiment_.sequences));
+}
+
+void ExperimentJob::warn_of_other_machine() const {
+  if (cluster_->topology != world_.topology()) {
+    warn(fmt::format("cluster {} is {} nodes of {} ranks, this job has {} of {}", cluster_->name,
+                     cluster_->topology.nodes, cluster_->topology.devices_per_node, world_.topology().nodes,
+                     world_.topology().devices_per_node));
+  }
+  if (cluster_->backend != world_.backend()) {
+    warn(fmt::format("cluster {} was measured with back end {}, this job runs on {}", cluster_->name, cluster_->backend,
+                     world_.backend()));
+  }
+}
+
+// Where no file says what things cost here: every kernel and collective of this experiment.
+Cluster ExperimentJob::measure_cluster() {
+  ProfileOptions options;
+  options.networks = experiment_.networks;
+  options.sequences = experiment_.sequences;
+  options.micro_batches = possible_micro_batches(experiment_);
+  options.quick = experiment_.quick_profile;
+  if (speaks()) {
+    options.progress = [this](const ProfileProgress& progress) {
+      line_.show(profile_progress_line(progress), progress.done, progress.total);
+    };
+  }
+  return profile(world_, options);
+}
+
+void ExperimentJob::make_plans() {
+  const auto show = [this](int points) {
+    if (is_terminal(stderr)) fmt::print(stderr, "\rplanning: {}\033[K", points);
+  };
+  made_ = plan_experiment(experiment_, *cluster_, world_.topology(), show);
+  if (is_terminal(stderr)) fmt::print(stderr, "\r\033[K");
+  if (!made_.plans.empty()) return;
+  tell_error(fmt::format("no feasible plan: {} skipped, e.g. {} on {}: {}", made_.skipped.size(),
+                         made_.skipped.front().schedule, made_.skipped.front().layout, made_.skipped.front().reason));
+}
+
+// Rank 0's plans, so that all ranks run the same whatever processor each has.
+void ExperimentJob::share_plans() {
+  std::vector<std::string> texts;
+  for (const ExperimentPlan& plan : made_.plans) texts.push_back(plan_to_yaml(plan.plan));
+  texts = share_texts(world_, texts);
+  run_on_all(world_, [&] {
+    for (const std::string& text : texts) {
+      plans_.push_back(parse_plan(ConfigNode::parse(text, "plan of rank 0")));
+      check_plan(plans_.back(), world_.size());
+      check_corpus(shared_.corpus, plans_.back().step, experiment_.data.value_or("random tokens"));
+    }
+  });
+}
+
+std::vector<StepTimes> ExperimentJob::measure() {
+  started_ = std::chrono::steady_clock::now();
+  return measure_plans(world_, {.plans = plans_,
+                                .costs = *costs_,
+                                .corpus = shared_.corpus,
+                                .steps = experiment_.steps,
+                                .warmup_steps = experiment_.warmup_steps,
+                                .repeats = experiment_.repeats,
+                                .on_start = [this](int index, int repeat) { show_progress(index, repeat); }});
+}
+
+void ExperimentJob::show_progress(int index, int repeat) {
+  if (!speaks()) return;
+  Seconds of_round;  // predicted, of all plans
+  Seconds before;    // ... of those that ran in this round
+  for (std::size_t i = 0; i < plans_.size(); ++i) {
+    of_round += plans_[i].prediction.step_time;
+    if (static_cast<int>(i) < index) before += plans_[i].prediction.step_time;
+  }
+  const Seconds done = of_round * repeat + before;
+  const Seconds elapsed(std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count());
+  const ExperimentPlan& plan = made_.plans[static_cast<std::size_t>(index)];
+  const auto total = static_cast<std::int64_t>(plans_.size()) * experiment_.repeats;
+  const std::int64_t number = static_cast<std::int64_t>(plans_.size()) * repeat + index + 1;
+  line_.show(fmt::format(
+                 "{}/{}  {} left  {}: {} on {}", number, total,
+                 number == 1
+                     ? "-"
+                     : fmt::format("{:.0f} s", time_left(elapsed, done, of_round * experiment_.repeats - done).value()),
+                 plan.name, to_text(plan.plan.schedule.policy), to_text(plan.plan.step.layout.degrees())),
+             number, total);
+}
+
+void ExperimentJob::finish(const std::vector<StepTimes>& times) const {
+  std::vector<ExperimentRow> rows;
+  for (std::size_t i = 0; i < times.size(); ++i) rows.push_back(make_row(made_.plans[i], *costs_, times[i]));
+  const ExperimentResults results{.rows = rows,
+                                  .skipped = made_.skipped,
+                                  .reference = to_text(experiment_.reference),
+                                  .backend = world_.backend(),
+                                  .machine = world_.device().description(),
+                                  .date = current_date(),
+                                  .topology = world_.topology()};
+  folder_->write(arguments_.file, *cluster_, made_.plans, results);
+  if (arguments_.json) {
+    fmt::print("{}", experiment_json(results));
+  } else {
+    fmt::print("{}results: {}\n", experiment_text(results), arguments_.out);
+  }
+}
+
+// Without a launcher the ranks are threads: as many as the cluster file has, on nodes cut the same.
+LaunchOptions launch_options(const ExperimentArguments& arguments, Backend backend) {
+  LaunchOptions options{.num_ranks = arguments.ranks, .topology = std::nullopt, .patience = kPatience};
+  if (backend != Backend::kLocal) return options;
+  const auto path = cluster_path(arguments, load_experiment(arguments.file));
+  const Topology measured = path ? load_cluster(*path).topology : Topology{};
+  if (!options.num_ranks) options.num_ranks = measured.num_ranks();
+  if (options.num_ranks == measured.num_ranks()) options.topology = measured;
+  return options;
+}
+
+int run_experiment(const ExperimentArguments& arguments) {
+  const Backend backend = detect_backend();
+  SharedCorpus shared;
+  return launch(backend, launch_options(arguments, backend),
+                [&](World& world) { return ExperimentJob(world, arguments, shared).run(); });
+}
+
+}  // namespace
+
+void add_experiment_verb(CLI::App& app, RunVerb& run) {
+  auto* verb = app.add_subcommand("experiment", "Carry a list of plans out and write predicted beside measured.");
+  verb->footer(
+      "Ranks are threads of this process; for processes start it under mpirun:\n"
+      "  mpirun -np 4 sextant experiment configs/experiments/quick.yaml --out quick/\n"
+      "The folder gets results.csv (a row a plan), details.csv, summary.json, plans/, cluster.yaml and "
+      "experiment.yaml.\n"
+      "Exit code 3 when no plan of the file is feasible here.");
+  auto arguments = std::make_shared<ExperimentArguments>();
+  verb->add_option("file", arguments->file, "Experiment file, such as those in configs/experiments/")
+      ->required()
+      ->type_name("FILE");
+  verb->add_option("--out", arguments->out, "Folder for the results, created where it is missing")
+      ->required()
+      ->type_name("DIR");
+  verb->add_option("--cluster", arguments->cluster,
+                   "Cluster file that prices the plans, instead of the file's own; without either this machine is "
+                   "measured first")
+      ->type_name("FILE");
+  verb->add_option("--ranks", arguments->ranks, "Number of ranks; default: as the cluster file, or as launched")
+      ->check(CLI::Range(1, 1 << 12));
+  verb->add_flag("--force", arguments->force, "Replace a finished experiment in the folder");
+  verb->add_flag("--json", arguments->json, "Print the summary as one JSON object on stdout");
+  verb->callback([arguments, &run] { run = [arguments] { return run_experiment(*arguments); }; });
+}
+
+}  // namespace sextant
