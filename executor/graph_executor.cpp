@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "executor/runtime/common_error.h"
 #include "models/error.h"
 
 namespace sextant {
@@ -32,6 +33,7 @@ void merge(Progress& into, const Progress& other) {
 // A task with what it needs each step, in issue order.
 struct Step {
   TaskId task = kNoTask;
+  std::string name;
   std::size_t queue = 0;
   std::optional<std::size_t> second_queue;
   std::vector<TaskId> awaited;  // dependencies whose end this queue does not know of otherwise
@@ -137,8 +139,12 @@ GraphExecutor::Impl::Impl(const TaskGraph& graph, const std::vector<TaskId>& iss
   WaitReducer reducer(graph);
   for (const TaskId id : issue_order) {
     const Task& task = graph.tasks[index_of(id)];
-    Step step{
-        .task = id, .queue = index_of(task.queue), .second_queue = {}, .awaited = reducer.waits_of(id), .kernel = {}};
+    Step step{.task = id,
+              .name = task_name(task),
+              .queue = index_of(task.queue),
+              .second_queue = {},
+              .awaited = reducer.waits_of(id),
+              .kernel = {}};
     if (task.second_queue) step.second_queue = index_of(*task.second_queue);
     step.kernel = kernels.bind(task);
     steps.push_back(std::move(step));
@@ -174,7 +180,7 @@ void GraphExecutor::Impl::issue_origin() {
   }
 }
 
-// Waits for every stream, then throws the error of the first task in issue order that met one.
+// Waits for every stream, then throws the error of the first task in issue order that met one, with its name.
 void GraphExecutor::Impl::finish() {
   std::exception_ptr error;
   for (const auto& stream : streams) {
@@ -185,7 +191,13 @@ void GraphExecutor::Impl::finish() {
     }
   }
   if (!error) return;
-  for (const Step& step : steps) events[index_of(step.task)].end->synchronize();
+  for (const Step& step : steps) {
+    try {
+      events[index_of(step.task)].end->synchronize();
+    } catch (...) {
+      rethrow_with_place(step.name);
+    }
+  }
   std::rethrow_exception(error);  // of work after the last task
 }
 

@@ -32,7 +32,7 @@ class GraphExecutor {
   ~GraphExecutor();
 
   // Runs the graph once and returns the measured spans, in seconds since the call. Rethrows the
-  // first error of any task.
+  // first error of any task; a BackendError names the task.
   [[nodiscard]] Timeline run();
 
  private:

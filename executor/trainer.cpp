@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "executor/checkpoint.h"
+#include "executor/runtime/common_error.h"
 #include "models/error.h"
 #include "planner/schedule.h"
 
@@ -109,8 +110,13 @@ class Trainer {
 
   void run() {
     while (model_.step() < options_.steps) {
-      run_step();
-      if (is_checkpoint_due()) save_checkpoint(world_, job_.plan.step, model_, options_.seed, options_.checkpoint);
+      const std::int64_t step = model_.step() + 1;
+      try {
+        run_step(step);
+        if (is_checkpoint_due()) save_checkpoint(world_, job_.plan.step, model_, options_.seed, options_.checkpoint);
+      } catch (...) {
+        rethrow_with_place(fmt::format("step {}", step));
+      }
     }
   }
 
@@ -124,7 +130,7 @@ class Trainer {
   };
 
   void resume();
-  void run_step();
+  void run_step(std::int64_t step);
   void prepare_batch();
   [[nodiscard]] bool is_checkpoint_due() const;
   [[nodiscard]] StepRecord make_record(std::int64_t step, Seconds time_here);
@@ -155,8 +161,7 @@ bool Trainer::is_checkpoint_due() const {
   return is_interval || model_.step() == options_.steps;
 }
 
-void Trainer::run_step() {
-  const std::int64_t step = model_.step() + 1;
+void Trainer::run_step(std::int64_t step) {
   run_on_all(world_, [&] { prepare_batch(); });  // ranks leave it, and start the step, together
 
   const auto start = std::chrono::steady_clock::now();

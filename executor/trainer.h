@@ -82,7 +82,8 @@ struct TrainSummary {
 
 // Collective over `world`; every rank returns the same summary.
 // Throws ConfigError when check_plan does, when the corpus does not suit it, when
-// the loss stops being a finite number, or for a checkpoint (executor/checkpoint.h).
+// the loss stops being a finite number, or for a checkpoint (executor/checkpoint.h); a BackendError
+// names the step and the task.
 [[nodiscard]] TrainSummary train(World& world, const TrainJob& job, const TrainOptions& options);
 
 // Throws ConfigError unless the plan is for `num_ranks` ranks and single precision.

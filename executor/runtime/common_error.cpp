@@ -65,6 +65,16 @@ std::string encode_error(const std::exception_ptr& error) {
   }
 }
 
+void rethrow_with_place(const std::string& where) {
+  try {
+    throw;
+  } catch (const BackendError& error) {
+    const std::string text = fmt::format("{}: {}", where, error.what());
+    if (is_common(std::current_exception())) throw Common<BackendError>(text);
+    throw BackendError(text);
+  }
+}
+
 void rethrow_lowest(const std::vector<std::string>& encoded) {
   for (const std::string& error : encoded) {
     if (!error.empty()) throw_encoded(error);

@@ -19,6 +19,9 @@ class CommonError {
 // any other) and the text.
 [[nodiscard]] std::string encode_error(const std::exception_ptr& error);
 
+// In a catch block: rethrows a BackendError as "<where>: <text>", common if it was; any other error as it is.
+[[noreturn]] void rethrow_with_place(const std::string& where);
+
 // Throws the first of the ranks' encoded errors that is not empty; returns if all are. Classes other
 // than Sextant's arrive as Error.
 void rethrow_lowest(const std::vector<std::string>& encoded);

@@ -184,6 +184,23 @@ TEST(GraphExecutor, RethrowsTheErrorOfTheFirstTaskAndCanRunAgain) {
   EXPECT_EQ(last_runs, 1);
 }
 
+TEST(GraphExecutor, NamesTheTaskInWhichABackendFailed) {
+  TaskGraph graph;
+  add(graph, Resource::kCompute, {});
+  add(graph, Resource::kInter, {0});
+  CpuDevice device(1, {});
+  FunctionKernels kernels([&](TaskId id) {
+    if (id == 1) throw BackendError("rank 2: given up");
+  });
+  GraphExecutor executor(graph, by_id(graph), device, kernels);
+  try {
+    static_cast<void>(executor.run());
+    FAIL();
+  } catch (const BackendError& error) {
+    EXPECT_EQ(error.what(), task_name(graph.tasks[1]) + ": rank 2: given up");
+  }
+}
+
 TEST(GraphExecutor, RefusesOrdersThatDoNotFitTheGraph) {
   TaskGraph graph;
   add(graph, Resource::kCompute, {});

@@ -178,6 +178,19 @@ TEST(Train, AnErrorOfOneRanksCallbackEndsAllRanks) {
   });
 }
 
+TEST(Train, NamesTheStepInWhichABackendFailed) {
+  TrainOptions options = small_options(4);
+  options.on_step = [&](const StepRecord& record) {
+    if (record.step == 2) throw BackendError("rank 0: the link is lost");
+  };
+  try {
+    static_cast<void>(train_small(small_plan({}), options));
+    FAIL();
+  } catch (const BackendError& error) {
+    EXPECT_STREQ(error.what(), "step 2: rank 0: the link is lost");
+  }
+}
+
 TEST(Train, ALossThatIsNoNumberEndsTheRun) {
   TrainOptions options = small_options(50);
   options.optimizer.learning_rate = 1e30;

@@ -32,6 +32,7 @@ struct ProfileArguments {
   std::vector<std::int64_t> sequences = {128};
   std::vector<std::int64_t> micro_batches;
   std::optional<int> ranks;
+  double timeout_s = LaunchOptions{}.patience.value();
   std::optional<int> devices_per_node;
   bool quick = false;
   bool json = false;
@@ -78,7 +79,7 @@ int profile_on_rank(World& world, const ProfileArguments& arguments) {
 
 // Without a launcher the ranks are threads: one, unless --ranks says more.
 LaunchOptions launch_options(const ProfileArguments& arguments, Backend backend) {
-  LaunchOptions options{.num_ranks = arguments.ranks, .topology = std::nullopt};
+  LaunchOptions options{.num_ranks = arguments.ranks, .patience = Seconds(arguments.timeout_s)};
   if (backend != Backend::kLocal) return options;
   const int ranks = arguments.ranks.value_or(1);
   options.num_ranks = ranks;
@@ -121,6 +122,9 @@ void add_profile_verb(CLI::App& app, RunVerb& run) {
       ->check(CLI::Range(1, 1 << 20));
   verb->add_option("--ranks", arguments->ranks, "Number of ranks where no launcher gives it; default 1")
       ->check(CLI::Range(1, 1 << 12));
+  verb->add_option("--timeout", arguments->timeout_s, "Seconds that a rank waits for the others before the job fails")
+      ->check(CLI::Range(0.1, 1e6))
+      ->capture_default_str();
   verb->add_option("--devices-per-node", arguments->devices_per_node,
                    "Ranks of a node where ranks are threads; default: all of them")
       ->check(CLI::Range(1, 1 << 12));

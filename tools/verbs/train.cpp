@@ -33,6 +33,7 @@ struct TrainArguments {
   double learning_rate = OptimizerOptions{}.learning_rate;
   int warmup_steps = OptimizerOptions{}.warmup_steps;
   std::optional<int> ranks;
+  double timeout_s = LaunchOptions{}.patience.value();
   std::int64_t checkpoint_every = 0;
   bool resume = false;
   bool force = false;
@@ -174,7 +175,7 @@ int train_on_rank(World& world, const TrainArguments& arguments, SharedCorpus& s
 // Under a launcher the job's size is given; otherwise as many threads as the plan has ranks, on nodes
 // cut as the plan's, so that its layout means the same.
 LaunchOptions launch_options(const TrainArguments& arguments, Backend backend) {
-  LaunchOptions options{.num_ranks = arguments.ranks, .topology = std::nullopt};
+  LaunchOptions options{.num_ranks = arguments.ranks, .patience = Seconds(arguments.timeout_s)};
   if (backend != Backend::kLocal) return options;
   const Topology planned = load_plan(arguments.plan).step.layout.topology();
   if (!options.num_ranks) options.num_ranks = planned.num_ranks();
@@ -211,6 +212,9 @@ void add_train_verb(CLI::App& app, RunVerb& run) {
       ->type_name("FILE");
   verb->add_option("--ranks", arguments->ranks, "Number of ranks; default: as the plan, or as launched")
       ->check(CLI::Range(1, 1 << 20));
+  verb->add_option("--timeout", arguments->timeout_s, "Seconds that a rank waits for the others before the job fails")
+      ->check(CLI::Range(0.1, 1e6))
+      ->capture_default_str();
   verb->add_option("--seed", arguments->seed, "Seed of the initial parameters and of the samples")
       ->capture_default_str();
   verb->add_option("--learning-rate", arguments->learning_rate, "Peak learning rate; falls to a tenth of it")

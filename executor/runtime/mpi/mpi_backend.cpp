@@ -2,12 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <memory>
-#include <thread>
 #include <utility>
 
 #include <mpi.h>
@@ -17,13 +13,14 @@
 #include "executor/runtime/cpu/cpu_device.h"
 #include "executor/runtime/host_topology.h"
 #include "executor/runtime/mpi/mpi_communicator.h"
+#include "executor/runtime/mpi/mpi_ending.h"
 #include "executor/runtime/mpi/mpi_session.h"
 #include "models/error.h"
 
 namespace sextant {
 namespace {
 
-constexpr int kOutcomeTag = 1;  // on MPI_COMM_WORLD, which nothing else uses
+constexpr int kOutcomeTag = 1;  // on MPI_COMM_WORLD; another tag there is mpi_ending.cpp's
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -114,39 +111,6 @@ JobOutcome combine(const std::vector<std::string>& messages) {
   return job;
 }
 
-int report_to_stderr(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const ConfigError& e) {
-    fmt::print(stderr, "sextant: {}\n", e.what());
-    return 2;
-  } catch (const BackendError& e) {
-    fmt::print(stderr, "sextant: {}\n", e.what());
-    return 4;
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "sextant: internal error: {}\n", e.what());
-    return 1;
-  } catch (...) {
-    fmt::print(stderr, "sextant: internal error of unknown type\n");
-    return 1;
-  }
-}
-
-[[noreturn]] void abort_job(const LaunchOptions& options, const std::exception_ptr& error) {
-  const int exit_code = options.report_error ? options.report_error(error) : report_to_stderr(error);
-  std::fflush(nullptr);  // MPI_Abort does not
-  MPI_Abort(MPI_COMM_WORLD, exit_code);
-  std::_Exit(exit_code);
-}
-
-// Every rank of a job that cannot finalise knows the same error: one tells it and ends the others.
-[[noreturn]] void abort_together(const MpiSession& session, const LaunchOptions& options,
-                                 const std::exception_ptr& error) {
-  constexpr std::chrono::seconds kLongEnoughToBeEnded{10};
-  if (session.rank() != 0) std::this_thread::sleep_for(kLongEnoughToBeEnded);
-  abort_job(options, error);
-}
-
 Outcome run_body(MpiSession& session, const LaunchOptions& options, const std::function<int(World&)>& body) {
   Outcome outcome;
   try {
@@ -161,12 +125,27 @@ Outcome run_body(MpiSession& session, const LaunchOptions& options, const std::f
 
 // How long to wait for the other ranks to end their body as well. After an error of this rank alone it
 // need not be long, and the lowest such rank should be the first to give up, so that one rank tells.
-std::optional<Seconds> patience_for_others(const MpiSession& session, const Outcome& outcome) {
+Seconds patience_for_others(const MpiSession& session, const Outcome& outcome) {
   constexpr Seconds kForOthersToFailToo{2.0};
   constexpr Seconds kStagger{0.1};
-  if (!outcome.error) return std::nullopt;
+  if (!outcome.error) return 2.0 * session.patience() + Seconds(10.0);  // they may compute, then lose patience
   if (is_common(outcome.error)) return session.patience();
   return kForOthersToFailToo + kStagger * std::min(session.rank(), 10);
+}
+
+// An error of rank 0 with the ranks that did not answer when it ended the job.
+std::exception_ptr with_silent_ranks(const MpiSession& session, const std::exception_ptr& error) {
+  if (session.rank() != 0 || MpiSession::is_asked_to_end()) return error;
+  try {
+    std::rethrow_exception(error);
+  } catch (const BackendError& e) {
+    if (std::string(e.what()).find("no word from rank") != std::string::npos) return error;  // a gather said it
+    const std::vector<int> silent = silent_ranks(MPI_COMM_WORLD, kOutcomeTag);
+    return std::make_exception_ptr(
+        BackendError(fmt::format("{}; no word from rank {}", e.what(), fmt::join(silent, " "))));
+  } catch (...) {
+    return error;
+  }
 }
 
 JobOutcome agree_on_outcome(MpiSession& session, const LaunchOptions& options, const Outcome& outcome) {
@@ -177,7 +156,8 @@ JobOutcome agree_on_outcome(MpiSession& session, const LaunchOptions& options, c
   try {
     return combine(gather_texts(MPI_COMM_WORLD, kOutcomeTag, to_message(outcome), wait));
   } catch (...) {
-    abort_job(options, outcome.error ? outcome.error : std::current_exception());
+    if (!outcome.error) end_job_alone(session, options, std::current_exception());
+    end_job_alone(session, options, with_silent_ranks(session, outcome.error));
   }
 }
 
@@ -213,7 +193,7 @@ int launch_mpi(const LaunchOptions& options, const std::function<int(World&)>& b
   try {
     rethrow_lowest(job.errors);
   } catch (...) {
-    if (job.has_unfinished) abort_together(session, options, std::current_exception());
+    if (job.has_unfinished) end_job_together(session, options, std::current_exception());
     throw;
   }
   return job.exit_code;

@@ -251,15 +251,16 @@ void MpiCommunicator::barrier(Stream& stream) {
 }
 
 std::unique_ptr<Communicator> MpiCommunicator::split(int color) {
-  MPI_Comm part = MPI_COMM_NULL;
-  check_mpi(MPI_Comm_split(member_->comm, color, member_->rank, &part), member_->who("split"));
-  return std::make_unique<MpiCommunicator>(member_->session, part);
+  const auto part = std::make_shared<MPI_Comm>(MPI_COMM_NULL);
+  wait_for_call([=, member = member_] { return MPI_Comm_split(member->comm, color, member->rank, part.get()); },
+                member_->wait("split"));
+  return std::make_unique<MpiCommunicator>(member_->session, *part);
 }
 
 std::unique_ptr<Communicator> MpiCommunicator::duplicate() {
-  MPI_Comm copy = MPI_COMM_NULL;
-  check_mpi(MPI_Comm_dup(member_->comm, &copy), member_->who("duplicate"));
-  return std::make_unique<MpiCommunicator>(member_->session, copy);
+  const auto copy = std::make_shared<MPI_Comm>(MPI_COMM_NULL);
+  wait_for_call([=, member = member_] { return MPI_Comm_dup(member->comm, copy.get()); }, member_->wait("duplicate"));
+  return std::make_unique<MpiCommunicator>(member_->session, *copy);
 }
 
 std::vector<std::string> MpiCommunicator::gather_text(const std::string& text) {

@@ -41,8 +41,11 @@ class MpiCommunicator : public Communicator {
 };
 
 // Gathers texts to every rank of `comm` with point-to-point messages of `tag`: other threads' collectives
-// on the same MPI communicator do not disturb it.
+// on the same MPI communicator do not disturb it. Rank 0 of `comm` gathers; when it gives up, its error
+// names the ranks that were silent.
 [[nodiscard]] std::vector<std::string> gather_texts(MPI_Comm comm, int tag, const std::string& text,
                                                     const MpiWait& wait);
+// The ranks of `comm` without whose texts gather_texts gave up. REQUIRES: rank 0, after such an error.
+[[nodiscard]] std::vector<int> silent_ranks(MPI_Comm comm, int tag);
 
 }  // namespace sextant

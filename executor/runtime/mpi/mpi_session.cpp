@@ -1,12 +1,23 @@
 #include "executor/runtime/mpi/mpi_session.h"
 
 #include <array>
+#include <csignal>
 
 #include "executor/runtime/runtime.h"
 #include "models/error.h"
 
 namespace sextant {
 namespace {
+
+std::atomic<bool> asked_to_end = false;
+static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler writes it");
+
+void notice_end_signal() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { asked_to_end = true; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+  sigaction(SIGTERM, &action, nullptr);
+}
 
 std::string mpi_text(int code) {
   std::array<char, MPI_MAX_ERROR_STRING> text{};
@@ -35,6 +46,7 @@ MpiSession::MpiSession() {
     MPI_Finalize();
     throw BackendError("MPI_Init_thread: this MPI library does not support MPI_THREAD_MULTIPLE");
   }
+  notice_end_signal();
   const std::optional<LauncherPlace> place = launcher_place();
   if (place && place->size != size_) {
     MPI_Finalize();
@@ -43,6 +55,10 @@ MpiSession::MpiSession() {
                     "mpirun of this MPI library or srun --mpi=pmix",
                     place->size, size_));
   }
+}
+
+bool MpiSession::is_asked_to_end() {
+  return asked_to_end;
 }
 
 MpiSession::~MpiSession() {

@@ -36,6 +36,9 @@ class MpiSession {
   // Once this rank has failed, waits for other ranks end soon instead of after the patience.
   void abandon() { is_abandoned_ = true; }
   [[nodiscard]] bool is_abandoned() const { return is_abandoned_; }
+  // The launcher asks this process to end (SIGTERM), as when another rank has died: waits for other ranks
+  // end at once. A second SIGTERM ends the process.
+  [[nodiscard]] static bool is_asked_to_end();
   // A wait was given up, so MPI still owns a request and its buffers: nothing can be freed or
   // finalised in order any more, and the process can only end by MPI_Abort.
   void note_unfinished() { has_unfinished_ = true; }

@@ -47,6 +47,29 @@ std::string receive_text(const Peer& from, const MpiWait& wait) {
   return text;
 }
 
+bool has_sent(const Peer& from) {
+  int is_there = 0;
+  check_mpi(MPI_Iprobe(from.rank, from.tag, from.comm, &is_there, MPI_STATUS_IGNORE), "MPI_Iprobe");
+  return is_there != 0;
+}
+
+// Rank 0 waits until every other rank has sent, and receives nothing before.
+void wait_for_all(MPI_Comm comm, int tag, const MpiWait& wait) {
+  int size = 0;
+  MPI_Comm_size(comm, &size);
+  MpiWait naming = wait;
+  naming.who = [&] {
+    return fmt::format("{}, no word from rank {}", wait.who(), fmt::join(silent_ranks(comm, tag), " "));
+  };
+  int next = 1;  // all before it have sent
+  wait_until(
+      [&] {
+        while (next < size && has_sent({.comm = comm, .rank = next, .tag = tag})) ++next;
+        return next == size;
+      },
+      naming);
+}
+
 void send_text(const Peer& to, const std::string& text, const MpiWait& wait) {
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Isend(text.data(), static_cast<int>(text.size()), MPI_CHAR, to.rank, to.tag, to.comm, &request),
@@ -55,6 +78,16 @@ void send_text(const Peer& to, const std::string& text, const MpiWait& wait) {
 }
 
 }  // namespace
+
+std::vector<int> silent_ranks(MPI_Comm comm, int tag) {
+  int size = 0;
+  MPI_Comm_size(comm, &size);
+  std::vector<int> silent;
+  for (int rank = 1; rank < size; ++rank) {
+    if (!has_sent({.comm = comm, .rank = rank, .tag = tag})) silent.push_back(rank);
+  }
+  return silent;
+}
 
 std::vector<std::string> gather_texts(MPI_Comm comm, int tag, const std::string& text, const MpiWait& wait) {
   int rank = 0;
@@ -65,6 +98,7 @@ std::vector<std::string> gather_texts(MPI_Comm comm, int tag, const std::string&
     send_text({.comm = comm, .rank = 0, .tag = tag}, text, wait);
     return unpack(receive_text({.comm = comm, .rank = 0, .tag = tag}, wait));
   }
+  wait_for_all(comm, tag, wait);
   std::vector<std::string> texts{text};
   for (int other = 1; other < size; ++other) {
     texts.push_back(receive_text({.comm = comm, .rank = other, .tag = tag}, wait));

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <thread>
+#include <utility>
 
 #include <sys/prctl.h>
 
@@ -30,14 +32,22 @@ void use_precise_sleeps() {
   static_cast<void>(result);
 }
 
-void give_up_if_too_long(duration<double> waited, const MpiWait& wait) {
-  const bool is_late = wait.patience && waited.count() > wait.patience->value();
+// Why to wait no longer; "" for going on.
+std::string reason_to_give_up(duration<double> waited, const MpiWait& wait) {
+  if (waited.count() > wait.patience.value()) {
+    return fmt::format("other ranks did not come within {} s", wait.patience.value());
+  }
+  if (MpiSession::is_asked_to_end()) return "the job is being ended (SIGTERM)";
   const bool is_abandoned = !wait.outlives_failure && wait.session.is_abandoned() && waited > kAbandonedPatience;
-  if (!is_late && !is_abandoned) return;
+  return is_abandoned ? "this rank has failed" : "";
+}
+
+void give_up_if_too_long(duration<double> waited, const MpiWait& wait) {
+  const std::string reason = reason_to_give_up(waited, wait);
+  if (reason.empty()) return;
   wait.session.note_unfinished();
-  throw BackendError(fmt::format(
-      "{}: given up: {}", wait.who(),
-      is_late ? fmt::format("other ranks did not come within {} s", wait.patience->value()) : "this rank has failed"));
+  if (!wait.outlives_failure) wait.session.abandon();  // waits on other streams need not take as long again
+  throw BackendError(fmt::format("{}: given up: {}", wait.who(), reason));
 }
 
 }  // namespace
@@ -66,6 +76,14 @@ void wait_for(MPI_Request& request, const MpiWait& wait) {
         return is_done != 0;
       },
       wait);
+}
+
+void wait_for_call(std::function<int()> call, const MpiWait& wait) {
+  std::packaged_task<int()> task(std::move(call));
+  std::future<int> code = task.get_future();
+  std::thread(std::move(task)).detach();
+  wait_until([&] { return code.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }, wait);
+  if (const int result = code.get(); result != MPI_SUCCESS) check_mpi(result, wait.who());
 }
 
 }  // namespace sextant

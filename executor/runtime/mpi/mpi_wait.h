@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string>
 
 #include <mpi.h>
@@ -15,13 +14,17 @@ namespace sextant {
 struct MpiWait {
   MpiSession& session;
   std::function<std::string()> who;
-  std::optional<Seconds> patience;  // none: for ever
-  bool outlives_failure = false;    // goes on after this rank has failed
+  Seconds patience;
+  bool outlives_failure = false;  // goes on after this rank has failed
 };
 
 // Asks `is_done` again and again with sleeps between that grow with the time waited. Throws
-// BackendError, and notes the session as unfinished, after the patience or soon after this rank failed.
+// BackendError, and notes the session as unfinished, after the patience, soon after this rank failed,
+// or when the process is asked to end.
 void wait_until(const std::function<bool()>& is_done, const MpiWait& wait);
 void wait_for(MPI_Request& request, const MpiWait& wait);
+// The same for calls that MPI has only blocking; `call` returns MPI's code. When it is given up, `call`
+// goes on in a thread of its own until the process ends, so it may refer to nothing on the stack.
+void wait_for_call(std::function<int()> call, const MpiWait& wait);
 
 }  // namespace sextant

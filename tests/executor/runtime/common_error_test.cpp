@@ -42,6 +42,33 @@ TEST(RethrowLowest, TakesTheFirstRankWithAnError) {
   EXPECT_FALSE(is_common(made<ConfigError>("alone")));
 }
 
+std::exception_ptr with_place(const std::exception_ptr& error) {
+  try {
+    try {
+      std::rethrow_exception(error);
+    } catch (...) {
+      rethrow_with_place("step 3");
+    }
+  } catch (...) {
+    return std::current_exception();
+  }
+}
+
+TEST(RethrowWithPlace, SaysWhereABackendFailed) {
+  const std::exception_ptr error = with_place(made<BackendError>("rank 2: all_to_all"));
+  EXPECT_EQ(encode_error(error), encode_error(made<BackendError>("step 3: rank 2: all_to_all")));
+  EXPECT_FALSE(is_common(error));
+}
+
+TEST(RethrowWithPlace, KeepsWhatIsCommonAndWhatIsNoBackendsFault) {
+  try {
+    rethrow_lowest({encode_error(made<BackendError>("given up"))});
+  } catch (...) {
+    EXPECT_TRUE(is_common(with_place(std::current_exception())));
+  }
+  EXPECT_EQ(encode_error(with_place(made<ConfigError>("x.yaml:1"))), encode_error(made<ConfigError>("x.yaml:1")));
+}
+
 TEST(RunOnAll, ReturnsWhereNobodyFails) {
   on_world([](World& world) {
     int calls = 0;

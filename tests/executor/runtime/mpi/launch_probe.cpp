@@ -1,5 +1,6 @@
 // One way for a job to end, by name: mpirun -np 4 mpi_launch_probe CASE. Answers as a command would:
 // one line on stderr, the exit code of the error's class. Checked by launch_probe.cmake.
+#include <csignal>
 #include <cstdio>
 #include <functional>
 #include <map>
@@ -47,6 +48,18 @@ int fail_last(World& world) {
   return 0;
 }
 
+// As by a crash; the launcher asks the others to end.
+int die(World& world, int rank) {
+  if (world.rank() == rank) std::raise(SIGKILL);
+  return wait_in_barrier(world);
+}
+
+// A rank that never comes to a call that MPI has only blocking.
+int lose_patience_in_split(World& world) {
+  if (world.rank() != 3) static_cast<void>(world.communicator().split(0));
+  return 0;
+}
+
 // A host error while the rank's own stream waits for ranks that never come.
 int fail_over_own_collective(World& world) {
   const auto stream = world.device().make_stream("probe");
@@ -83,6 +96,9 @@ const std::map<std::string, Body>& bodies() {
       {"together", fail_together},
       {"alike", fail_alike},
       {"last", fail_last},
+      {"death", [](World& world) { return die(world, 2); }},
+      {"death_of_0", [](World& world) { return die(world, 0); }},
+      {"patience_in_split", lose_patience_in_split},
       {"over_own_collective", fail_over_own_collective},
       {"patience", lose_patience},
       {"mismatch", mismatch},
@@ -100,7 +116,7 @@ int tell(const std::string& text, int exit_code) {
 
 int run(const std::string& name) {
   LaunchOptions options;
-  if (name == "patience" || name == "mismatch") options.patience = Seconds(0.5);
+  if (name.starts_with("patience") || name == "mismatch") options.patience = Seconds(0.5);
   if (name == "ranks") options.num_ranks = 5;
   if (name == "before") throw ConfigError("probe: before launch");
   if (name == "before_on_one" && launcher_place()->rank == 1) throw ConfigError("probe: before launch, rank 1 alone");
