@@ -17,9 +17,8 @@ class SetupMemory {
   }
 
   MemoryBreakdown run() const {
-    const double dense = dense_parameters();
-    const double experts = expert_parameters_here();
-    const auto held = [&](double bytes, int from_stage) {
+    const auto [dense, experts] = held_parameters(n_, s_);
+    const auto held = [&, dense = dense, experts = experts](double bytes, int from_stage) {
       const bool sharded = s_.zero_stage >= from_stage;
       return Bytes(bytes * (dense / (sharded ? d_.dp * d_.cp : 1) + experts / (sharded ? std::max(d_.edp, 1) : 1)));
     };
@@ -45,20 +44,6 @@ class SetupMemory {
   double in_flight() const {
     const double stages = d_.pp + (s_.virtual_stages > 1 ? (d_.pp - 1.0) / s_.virtual_stages : 0.0);
     return std::min(stages, static_cast<double>(s_.num_micro_batches));
-  }
-
-  double dense_parameters() const {
-    const double layers =
-        static_cast<double>(n_.layers) * static_cast<double>(attention_parameters(n_)) +
-        static_cast<double>(n_.dense.layers.size()) * static_cast<double>(dense_layer_parameters(n_)) +
-        num_moe_layers(n_) * static_cast<double>(shared_expert_parameters(n_));
-    const double table =
-        static_cast<double>(n_.vocabulary) * model_dim_ * (d_.pp == 1 && !n_.tied_embeddings ? 2.0 : 1.0);
-    return (layers / d_.pp + table) / d_.tp;
-  }
-  double expert_parameters_here() const {
-    if (n_.num_experts == 0) return 0.0;
-    return num_moe_layers(n_) * static_cast<double>(expert_parameters(n_)) * n_.num_experts / d_.pp / d_.ep / d_.esp;
   }
 
   // Tokens of what tensor parallelism copies instead of cutting.

@@ -67,6 +67,7 @@ class Estimator {
         device_(cluster.device),
         reference_(cluster.reference.value()),
         framework_(framework),
+        held_(held_parameters(network, setup)),
         node_(cluster.topology.devices_per_node) {
     model_dim_ = static_cast<double>(n_.model_dim);
     group_tokens_ = static_cast<double>(s_.micro_batch) * static_cast<double>(s_.sequence) / d_.cp;
@@ -304,25 +305,12 @@ class Estimator {
     add(terms, StepTerm::kBubble, (d_.pp - 1.0) / s_.virtual_stages * stage);
   }
 
-  // Parameters that one rank holds if nothing is sharded over data parallelism.
-  double dense_parameters() const {
-    const double layers =
-        static_cast<double>(n_.layers) * static_cast<double>(attention_parameters(n_)) +
-        static_cast<double>(n_.dense.layers.size()) * static_cast<double>(dense_layer_parameters(n_)) +
-        num_moe_layers(n_) * static_cast<double>(shared_expert_parameters(n_));
-    return (layers / d_.pp + static_cast<double>(n_.vocabulary) * model_dim_) / d_.tp;
-  }
-  double expert_parameters_here() const {
-    if (n_.num_experts == 0) return 0.0;
-    return num_moe_layers(n_) * static_cast<double>(expert_parameters(n_)) * n_.num_experts / d_.pp / d_.ep / d_.esp;
-  }
-
   // Both collectives that a step owes to a rank's parameters.
   Seconds reduce_and_gather() const {
     const double efficiency = framework_.gradient_link_efficiency;
     const int expert_stride = s_.folded ? d_.ep * d_.esp : d_.ep * d_.tp;
-    return ring(kGradientAndGatherBytes * dense_parameters(), {d_.dp * d_.cp, d_.tp}, efficiency) +
-           ring(kGradientAndGatherBytes * expert_parameters_here(), {d_.edp, expert_stride}, efficiency);
+    return ring(kGradientAndGatherBytes * held_.dense, {d_.dp * d_.cp, d_.tp}, efficiency) +
+           ring(kGradientAndGatherBytes * held_.experts, {d_.edp, expert_stride}, efficiency);
   }
 
   void gradients(Terms& terms) const {
@@ -335,8 +323,8 @@ class Estimator {
 
   void update(Terms& terms) const {
     const bool sharded = s_.zero_stage >= 1;
-    const double parameters = dense_parameters() / (sharded ? d_.dp * d_.cp : 1) +
-                              expert_parameters_here() / (sharded ? std::max(d_.edp, 1) : 1);
+    const double parameters =
+        held_.dense / (sharded ? d_.dp * d_.cp : 1) + held_.experts / (sharded ? std::max(d_.edp, 1) : 1);
     add(terms, StepTerm::kUpdate, Bytes(framework_.update_bytes * parameters) / memory_rate_);
   }
 
@@ -346,6 +334,7 @@ class Estimator {
   const DeviceSpec& device_;
   const Reference& reference_;
   const FrameworkAssumptions& framework_;
+  HeldParameters held_;
   int node_;
   double model_dim_;
   double group_tokens_;  // of one micro-batch, what a tensor-parallel group sees

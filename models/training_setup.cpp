@@ -30,6 +30,22 @@ int longest_stage(int layers, int pp) {
   return (layers + pp - 1) / pp;
 }
 
+HeldParameters held_parameters(const Network& n, const TrainingSetup& setup) {
+  const ParallelDegrees& d = setup.degrees;
+  const double share = static_cast<double>(longest_stage(n.layers, d.pp)) / n.layers;
+  const double moe_layers = num_moe_layers(n);
+  const double layers = n.layers * static_cast<double>(attention_parameters(n)) +
+                        static_cast<double>(n.dense.layers.size()) * static_cast<double>(dense_layer_parameters(n)) +
+                        moe_layers * static_cast<double>(shared_expert_parameters(n));
+  const double tables = d.pp == 1 && !n.tied_embeddings ? 2.0 : 1.0;
+  const double table = static_cast<double>(n.vocabulary) * static_cast<double>(n.model_dim);
+  HeldParameters held{.dense = (share * layers + tables * table) / d.tp};
+  if (n.num_experts > 0) {
+    held.experts = share * moe_layers * static_cast<double>(expert_parameters(n)) * n.num_experts / d.ep / d.esp;
+  }
+  return held;
+}
+
 std::string to_text(const TrainingSetup& setup) {
   std::string text = fmt::format("{}, {} x {}", to_text(setup.degrees), setup.micro_batch, setup.num_micro_batches);
   if (setup.virtual_stages > 1) text += fmt::format(", v{}", setup.virtual_stages);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "models/layout.h"
+#include "models/network.h"
 
 namespace sextant {
 
@@ -51,6 +52,13 @@ struct TrainingSetup {
 };
 // Layers of the longest stage: an uneven split gives some stages one layer less.
 [[nodiscard]] int longest_stage(int layers, int pp);
+// Parameters that a device of the first stage holds if nothing is sharded over data parallelism: the token table
+// included, and the output matrix where that stage is the last too.
+struct HeldParameters {
+  double dense = 0.0;
+  double experts = 0.0;
+};
+[[nodiscard]] HeldParameters held_parameters(const Network& network, const TrainingSetup& setup);
 // "pp8 dp4 tp2 | edp1 ep8 esp1, 1 x 32, v2, ZeRO-1, full recompute"
 [[nodiscard]] std::string to_text(const TrainingSetup& setup);
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <set>
 
+#include "models/divisors.h"
 #include "models/error.h"
 #include "models/yaml_io.h"
 
@@ -12,14 +13,6 @@ namespace {
 
 bool allowed(std::optional<int> fixed, int value) {
   return !fixed || *fixed == value;
-}
-
-std::vector<int> divisors(int number) {
-  std::vector<int> result;
-  for (int d = 1; d <= number; ++d) {
-    if (number % d == 0) result.push_back(d);
-  }
-  return result;
 }
 
 // Samples per replica and micro-batch: all divisors of a replica's share, largest first.

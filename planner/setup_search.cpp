@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "models/divisors.h"
 #include "models/error.h"
 #include "models/setup_memory.h"
 
@@ -17,14 +18,6 @@ namespace {
 
 constexpr std::int64_t kLargestMicroBatch = 16;
 constexpr double kNever = std::numeric_limits<double>::infinity();
-
-std::vector<int> divisors(std::int64_t number, std::int64_t limit) {
-  std::vector<int> result;
-  for (std::int64_t d = 1; d <= std::min(number, limit); ++d) {
-    if (number % d == 0) result.push_back(static_cast<int>(d));
-  }
-  return result;
-}
 
 bool allowed(std::optional<int> fixed, int value) {
   return !fixed || *fixed == value;

@@ -7,6 +7,7 @@
 
 #include "executor/graph_executor.h"
 #include "executor/transformer.h"
+#include "models/divisors.h"
 #include "models/error.h"
 #include "planner/schedule.h"
 
@@ -28,14 +29,6 @@ bool is_valid(const StepShape& step) {
   } catch (const ConfigError&) {
     return false;
   }
-}
-
-std::vector<int> divisors(int number) {
-  std::vector<int> result;
-  for (int d = 1; d <= number; ++d) {
-    if (number % d == 0) result.push_back(d);
-  }
-  return result;
 }
 
 // Memory for both ways to run the backward of the experts.

@@ -12,6 +12,28 @@ TEST(TrainingSetup, CountsRanksAndSamples) {
   EXPECT_EQ(setup.global_batch(), 2 * 16 * 4);
 }
 
+TEST(HeldParameters, AreTheLongestStagesShare) {
+  Network network;
+  network.vocabulary = 10;
+  network.layers = 5;
+  network.model_dim = 8;
+  network.heads = 2;
+  network.kv_heads = 2;
+  network.head_dim = 4;
+  network.expert_kind = ExpertKind::kGelu;
+  network.expert_hidden_dim = 16;
+  network.num_experts = 4;
+  network.top_k = 1;
+  // Attention 4 x 8 x 8 = 256 a layer, an expert 2 x 8 x 16 = 256; a table is 80.
+  const HeldParameters whole = held_parameters(network, {});
+  EXPECT_DOUBLE_EQ(whole.dense, 5 * 256 + 2 * 80);
+  EXPECT_DOUBLE_EQ(whole.experts, 5 * 4 * 256);
+  // Two stages: three layers and the token table; half of it over tp; experts over ep and esp.
+  const TrainingSetup setup{.degrees = {.pp = 2, .dp = 2, .tp = 2, .edp = 1, .ep = 2, .esp = 2}};
+  EXPECT_DOUBLE_EQ(held_parameters(network, setup).dense, (3 * 256 + 80) / 2.0);
+  EXPECT_DOUBLE_EQ(held_parameters(network, setup).experts, 3 * 4 * 256 / 4.0);
+}
+
 TEST(TrainingSetup, TextNamesWhatDiffersFromTheUsual) {
   TrainingSetup setup{.degrees = {.pp = 2, .dp = 2, .edp = 1, .ep = 2}, .num_micro_batches = 4};
   EXPECT_EQ(to_text(setup), "pp2 dp2 tp1 | edp1 ep2 esp1, 1 x 4, ZeRO-1");
