@@ -349,7 +349,7 @@ void write_list(YamlWriter& writer, std::string_view key, const std::vector<Seri
 Cluster parse_cluster(const ConfigNode& node) {
   node.expect_keys({"schema", "name", "source", "topology", "backend", "machine", "date", "element_bytes", "device",
                     "launch_latency", "collectives", "kernels", "kernel_fits"},
-                   {"aliases", "synchronization", "contention"});
+                   {"aliases", "synchronization", "contention", "reference"});
   node.expect_schema(kSchema);
   Cluster cluster;
   cluster.name = node["name"].as_string();
@@ -369,6 +369,7 @@ Cluster parse_cluster(const ConfigNode& node) {
   parse_collectives(node["collectives"], cluster);
   parse_kernels(node["kernels"], cluster);
   parse_kernel_fits(node["kernel_fits"], cluster);
+  if (node.has("reference")) cluster.reference = parse_reference(node["reference"]);
   return cluster;
 }
 
@@ -384,6 +385,11 @@ std::string cluster_to_yaml(const Cluster& cluster) {
   write_list(writer, "collectives", cluster.collectives, write_collective);
   write_list(writer, "kernels", cluster.kernels, write_kernel);
   write_list(writer, "kernel_fits", cluster.kernel_fits, write_kernel_fit);
+  if (cluster.reference) {
+    writer.begin_map("reference");
+    write_reference(writer, *cluster.reference);
+    writer.end();
+  }
   writer.end();
   return writer.text();
 }

@@ -11,6 +11,7 @@
 #include "models/cost_model.h"
 #include "models/layout.h"
 #include "models/linear_fit.h"
+#include "models/reference.h"
 #include "models/units.h"
 #include "models/work.h"
 
@@ -105,6 +106,7 @@ struct Cluster {
   std::vector<CollectiveSeries> collectives{};
   std::vector<KernelSeries> kernels{};
   std::vector<KernelFit> kernel_fits{};
+  std::optional<Reference> reference{};  // of a machine that is known from publications only
   bool operator==(const Cluster&) const = default;
 };
 

@@ -4,49 +4,23 @@
 #include <cmath>
 
 #include "models/error.h"
-#include "models/yaml_io.h"
 
 namespace sextant {
-namespace {
-
-constexpr std::string_view kSchema = "sextant/network@1";
-
-// Bounds far above any network in the field, low enough that no product of them in this folder
-// leaves 63 bits (2 * 2^18 * 2^18 * 2^12 * 2^10 for the experts of all layers).
-constexpr std::int64_t kMaxDim = std::int64_t{1} << 18;
-constexpr std::int64_t kMaxVocabulary = std::int64_t{1} << 24;
-constexpr int kMaxHeads = 1 << 12;
-constexpr int kMaxExperts = 1 << 12;
-constexpr int kMaxLayers = 1 << 10;
-
-int as_bounded_int(const ConfigNode& node, int max) {
-  return static_cast<int>(node.as_int(1, max));
-}
-
-ExpertKind expert_kind_of(const ConfigNode& node) {
-  const std::string text = node.as_string();
-  for (const ExpertKind kind : {ExpertKind::kGelu, ExpertKind::kSwiglu}) {
-    if (text == to_text(kind)) return kind;
-  }
-  node.fail("found \"" + text + "\"; allowed: gelu, swiglu");
-}
-
-void require_consistent(const ConfigNode& node, const Network& n) {
-  if (n.heads % n.kv_heads != 0) {
-    node["kv_heads"].fail(fmt::format("{} does not divide heads {}", n.kv_heads, n.heads));
-  }
-  if (n.head_dim % 2 != 0) {
-    node["head_dim"].fail(fmt::format("{} is odd; rotary embedding turns pairs, allowed: even", n.head_dim));
-  }
-  if (n.top_k > n.num_experts) {
-    node["top_k"].fail(fmt::format("{} exceeds num_experts {}", n.top_k, n.num_experts));
-  }
-}
-
-}  // namespace
 
 const char* to_text(ExpertKind kind) {
   return kind == ExpertKind::kGelu ? "gelu" : "swiglu";
+}
+
+const char* to_text(QkNorm norm) {
+  switch (norm) {
+    case QkNorm::kNone:
+      return "none";
+    case QkNorm::kPerHead:
+      return "per_head";
+    case QkNorm::kWhole:
+      return "whole";
+  }
+  SEXTANT_CHECK(false, "norm of queries and keys {}", static_cast<int>(norm));
 }
 
 std::int64_t expert_capacity(const Network& network, std::int64_t tokens) {
@@ -56,97 +30,115 @@ std::int64_t expert_capacity(const Network& network, std::int64_t tokens) {
   return std::min(tokens, static_cast<std::int64_t>(std::ceil(rows * (1.0 - kRounding))));
 }
 
-Network parse_network(const ConfigNode& node) {
-  node.expect_keys({"name", "vocabulary", "layers", "model_dim", "heads", "kv_heads", "head_dim", "expert_kind",
-                    "expert_hidden_dim", "num_experts", "top_k", "capacity_factor"},
-                   {"schema", "aliases", "source", "rope_theta", "aux_loss_coefficient"});
-  if (node.has("schema")) node.expect_schema(kSchema);
-  Network n;
-  n.name = node["name"].as_string();
-  if (node.has("aliases")) {
-    for (const ConfigNode& alias : node["aliases"].items()) n.aliases.push_back(alias.as_string());
-  }
-  if (node.has("source")) n.source = node["source"].as_string();
-  n.vocabulary = node["vocabulary"].as_int(2, kMaxVocabulary);
-  n.layers = as_bounded_int(node["layers"], kMaxLayers);
-  n.model_dim = node["model_dim"].as_int(1, kMaxDim);
-  n.heads = as_bounded_int(node["heads"], kMaxHeads);
-  n.kv_heads = as_bounded_int(node["kv_heads"], kMaxHeads);
-  n.head_dim = node["head_dim"].as_int(2, kMaxHeads);
-  if (node.has("rope_theta")) n.rope_theta = node["rope_theta"].as_double(1.0, 1e12);
-  n.expert_kind = expert_kind_of(node["expert_kind"]);
-  n.expert_hidden_dim = node["expert_hidden_dim"].as_int(1, kMaxDim);
-  n.num_experts = as_bounded_int(node["num_experts"], kMaxExperts);
-  n.top_k = as_bounded_int(node["top_k"], kMaxExperts);
-  n.capacity_factor = node["capacity_factor"].as_double(0.01, 1e4);
-  if (node.has("aux_loss_coefficient")) n.aux_loss_coefficient = node["aux_loss_coefficient"].as_double(0.0, 1e3);
-  require_consistent(node, n);
-  return n;
+bool is_dense_layer(const Network& network, int layer) {
+  return std::binary_search(network.dense.layers.begin(), network.dense.layers.end(), layer);
 }
 
-Network load_network(const std::filesystem::path& path) {
-  const ConfigNode root = ConfigNode::load_file(path);
-  root.expect_schema(kSchema);
-  return parse_network(root);
-}
-
-void write_network(YamlWriter& writer, const Network& n) {
-  writer.entry("name", n.name);
-  if (!n.aliases.empty()) {
-    writer.begin_flow_list("aliases");
-    for (const std::string& alias : n.aliases) writer.item(alias);
-    writer.end();
-  }
-  if (!n.source.empty()) writer.entry("source", n.source);
-  writer.entry("vocabulary", n.vocabulary)
-      .entry("layers", n.layers)
-      .entry("model_dim", n.model_dim)
-      .entry("heads", n.heads)
-      .entry("kv_heads", n.kv_heads)
-      .entry("head_dim", n.head_dim)
-      .entry("rope_theta", n.rope_theta)
-      .entry("expert_kind", to_text(n.expert_kind))
-      .entry("expert_hidden_dim", n.expert_hidden_dim)
-      .entry("num_experts", n.num_experts)
-      .entry("top_k", n.top_k)
-      .entry("capacity_factor", n.capacity_factor)
-      .entry("aux_loss_coefficient", n.aux_loss_coefficient);
-}
-
-std::string network_to_yaml(const Network& network) {
-  YamlWriter writer;
-  writer.begin_map().entry("schema", kSchema);
-  write_network(writer, network);
-  writer.end();
-  return writer.text();
-}
-
-std::int64_t attention_parameters(const Network& n) {
-  const std::int64_t query_dim = n.heads * n.head_dim;
-  const std::int64_t key_value_dim = n.kv_heads * n.head_dim;
-  return n.model_dim * (query_dim + 2 * key_value_dim) + query_dim * n.model_dim;
-}
-
-std::int64_t replicated_layer_parameters(const Network& n) {
-  return 2 * n.model_dim + n.model_dim * n.num_experts;
-}
-
-std::int64_t expert_parameters(const Network& n) {
-  const std::int64_t matrices = n.expert_kind == ExpertKind::kSwiglu ? 3 : 2;
-  return matrices * n.model_dim * n.expert_hidden_dim;
+int num_moe_layers(const Network& network) {
+  return network.layers - static_cast<int>(network.dense.layers.size());
 }
 
 namespace {
 
-std::int64_t parameters_with_experts(const Network& n, int experts_per_layer) {
-  const std::int64_t layer =
-      attention_parameters(n) + replicated_layer_parameters(n) + experts_per_layer * expert_parameters(n);
-  const std::int64_t embedding = n.vocabulary * n.model_dim;
-  const std::int64_t head = n.model_dim + n.model_dim * n.vocabulary;
-  return embedding + n.layers * layer + head;
+std::int64_t when(bool present, std::int64_t parameters) {
+  return present ? parameters : 0;
+}
+
+std::int64_t norm_parameters(const Network& n) {
+  return n.biases.norm ? 2 * n.model_dim : n.model_dim;
+}
+
+// Input-side matrices (with the gate two), the output matrix, and a bias for each.
+std::int64_t feed_forward_parameters(const Network& n, std::int64_t hidden_dim) {
+  const std::int64_t input_matrices = n.expert_kind == ExpertKind::kSwiglu ? 2 : 1;
+  const std::int64_t matrices = (input_matrices + 1) * n.model_dim * hidden_dim;
+  return matrices + when(n.biases.feed_forward, input_matrices * hidden_dim + n.model_dim);
+}
+
+std::int64_t latent_attention_parameters(const Network& n, const MlaShape& mla) {
+  const std::int64_t query_dim = n.heads * (mla.qk_nope_head_dim + mla.qk_rope_head_dim);
+  const std::int64_t queries = mla.q_lora_rank
+                                   ? n.model_dim * *mla.q_lora_rank + *mla.q_lora_rank + *mla.q_lora_rank * query_dim
+                                   : n.model_dim * query_dim;
+  const std::int64_t keys_values = n.model_dim * (mla.kv_lora_rank + mla.qk_rope_head_dim) + mla.kv_lora_rank +
+                                   mla.kv_lora_rank * n.heads * (mla.qk_nope_head_dim + mla.v_head_dim);
+  return queries + keys_values + n.heads * mla.v_head_dim * n.model_dim;
+}
+
+std::int64_t qk_norm_parameters(const Network& n) {
+  switch (n.qk_norm) {
+    case QkNorm::kNone:
+      return 0;
+    case QkNorm::kPerHead:
+      return 2 * n.head_dim;
+    case QkNorm::kWhole:
+      return (n.heads + n.kv_heads) * n.head_dim;
+  }
+  SEXTANT_CHECK(false, "norm of queries and keys {}", static_cast<int>(n.qk_norm));
+}
+
+std::int64_t grouped_attention_parameters(const Network& n) {
+  const std::int64_t query_dim = n.heads * n.head_dim;
+  const std::int64_t query_key_value_dim = query_dim + std::int64_t{2} * n.kv_heads * n.head_dim;
+  return n.model_dim * query_key_value_dim + query_dim * n.model_dim +
+         when(n.biases.query_key_value, query_key_value_dim) + qk_norm_parameters(n);
 }
 
 }  // namespace
+
+std::int64_t attention_parameters(const Network& n) {
+  const std::int64_t projections = n.mla ? latent_attention_parameters(n, *n.mla) : grouped_attention_parameters(n);
+  return projections + when(n.biases.attention_output, n.model_dim) + when(n.attention_sinks, n.heads);
+}
+
+std::int64_t replicated_layer_parameters(const Network& n) {
+  return 2 * norm_parameters(n) + n.model_dim * n.num_experts + when(n.biases.router, n.num_experts);
+}
+
+std::int64_t expert_parameters(const Network& n) {
+  return feed_forward_parameters(n, n.expert_hidden_dim);
+}
+
+std::int64_t shared_expert_parameters(const Network& n) {
+  if (!n.shared_experts) return 0;
+  const SharedExperts& shared = *n.shared_experts;
+  return shared.count * feed_forward_parameters(n, shared.hidden_dim) + when(shared.gate, n.model_dim);
+}
+
+std::int64_t dense_layer_parameters(const Network& n) {
+  return feed_forward_parameters(n, n.dense.hidden_dim);
+}
+
+namespace {
+
+std::int64_t moe_layer_parameters(const Network& n, int experts) {
+  return attention_parameters(n) + replicated_layer_parameters(n) + experts * expert_parameters(n) +
+         shared_expert_parameters(n);
+}
+
+std::int64_t whole_dense_layer_parameters(const Network& n) {
+  return attention_parameters(n) + 2 * norm_parameters(n) + dense_layer_parameters(n);
+}
+
+std::int64_t parameters_with_experts(const Network& n, int experts_per_layer) {
+  const std::int64_t token_table = n.vocabulary * n.model_dim;
+  const std::int64_t tables = token_table + n.learned_positions * n.model_dim + when(!n.tied_embeddings, token_table);
+  std::int64_t layers = 0;
+  if (num_moe_layers(n) > 0) layers += num_moe_layers(n) * moe_layer_parameters(n, experts_per_layer);
+  if (!n.dense.layers.empty()) {
+    layers += static_cast<std::int64_t>(n.dense.layers.size()) * whole_dense_layer_parameters(n);
+  }
+  return tables + layers + norm_parameters(n);
+}
+
+}  // namespace
+
+std::int64_t mtp_parameters(const Network& n) {
+  if (n.mtp_layers == 0) return 0;
+  const std::int64_t layer =
+      is_dense_layer(n, n.layers - 1) ? whole_dense_layer_parameters(n) : moe_layer_parameters(n, n.num_experts);
+  return n.mtp_layers * (layer + 3 * norm_parameters(n) + 2 * n.model_dim * n.model_dim);
+}
 
 std::int64_t total_parameters(const Network& network) {
   return parameters_with_experts(network, network.num_experts);

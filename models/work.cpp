@@ -1,6 +1,7 @@
 #include "models/work.h"
 
 #include "models/error.h"
+#include "models/step_support.h"
 
 namespace sextant {
 namespace {
@@ -206,6 +207,7 @@ void require_in_range(const char* name, std::int64_t value, std::int64_t max) {
 }  // namespace
 
 void validate(const StepShape& step) {
+  if (const std::optional<std::string> reason = unsupported_by_step_model(step.network)) throw ConfigError(*reason);
   require_in_range("micro_batch", step.micro_batch, std::int64_t{1} << 20);
   require_in_range("num_micro_batches", step.num_micro_batches, std::int64_t{1} << 20);
   require_in_range("sequence", step.sequence, std::int64_t{1} << 24);

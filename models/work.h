@@ -110,9 +110,9 @@ struct OverlapOptions {
   bool operator==(const OverlapOptions&) const = default;
 };
 
-// Throws ConfigError unless: tp divides heads and kv_heads; cp * tp the sequence; ep num_experts; esp
-// expert_hidden_dim; pp layers; micro_batch, num_micro_batches and sequence are positive and below 2^20,
-// 2^20 and 2^24 (so that no count here overflows).
+// Throws ConfigError unless: the step model covers the network (models/step_support.h); tp divides heads and
+// kv_heads; cp * tp the sequence; ep num_experts; esp expert_hidden_dim; pp layers; micro_batch,
+// num_micro_batches and sequence are positive and below 2^20, 2^20 and 2^24 (so that no count here overflows).
 // (pp and cp other than 1 are accepted here: the executor says what it can run.)
 void validate(const StepShape& step);
 

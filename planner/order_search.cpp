@@ -17,8 +17,8 @@
 namespace sextant {
 namespace {
 
-constexpr std::array<const char*, kNumOrderExtensions> kExtensionNames = {"free_order", "split_expert_backward",
-                                                                          "micro_batch_overlap", "gradient_chunks"};
+constexpr std::array<const char*, kNumOrderExtensions> kExtensionNames = {
+    "free_order", "split_expert_backward", "micro_batch_overlap", "gradient_chunks", "simulated_degrees"};
 constexpr std::array kDegrees = {1, 2, 3, 4, 5, 6, 8, 10, 12, 16};
 constexpr int kMaxGradientChunks = 256;           // more only cost start-up time
 constexpr double kPerturbation = 4.0;             // largest change of an urgency, in mean task times
@@ -48,7 +48,6 @@ class OrderSearch {
     const Seconds start = best_.time;
     try_alone(start);
     combine();
-    vary_degrees();
     OrderedSchedule result{for_all_micro_batches(), report_};
     result.report.fsmoe_time = simulated(full_, fsmoe);
     result.report.best_time = simulated(full_, result.schedule);
@@ -109,6 +108,8 @@ class OrderSearch {
         break;
       case OrderExtension::kGradientChunks:
         return with_gradient_chunks(schedule);
+      case OrderExtension::kSimulatedDegrees:
+        return with_simulated_degrees(schedule);
     }
     if (!fits(next.overlap)) return std::nullopt;
     return evaluate(next);
@@ -159,23 +160,23 @@ class OrderSearch {
     }
   }
 
-  void vary_degrees() {
+  // The best backward degree, then the best forward degree.
+  std::optional<Candidate> with_simulated_degrees(const Schedule& schedule) {
+    std::optional<Candidate> best;
+    const auto limit = std::min<std::int64_t>(options_.schedule.max_degree, full_.capacity());
     const auto vary = [&](std::optional<int> fixed, int LayerDegrees::*degree) {
-      bool improved = false;
-      const auto limit = std::min<std::int64_t>(options_.schedule.max_degree, full_.capacity());
+      const Schedule start = best ? best->schedule : schedule;
       for (const int value : kDegrees) {
-        if (fixed || value > limit) break;
-        Schedule next = best_.schedule;
+        if (fixed || value > limit) return;
+        Schedule next = start;
         for (LayerDegrees& degrees : next.degrees) degrees.*degree = value;
-        improved = take_if_better(evaluate(std::move(next))) || improved;
+        Candidate candidate = evaluate(std::move(next));
+        if (!best || candidate.time < best->time) best = std::move(candidate);
       }
-      return improved;
     };
-    bool improved = true;
-    while (improved) {
-      improved = vary(options_.schedule.backward_degree, &LayerDegrees::backward);
-      improved = vary(options_.schedule.forward_degree, &LayerDegrees::forward) && improved;
-    }
+    vary(options_.schedule.backward_degree, &LayerDegrees::backward);
+    vary(options_.schedule.forward_degree, &LayerDegrees::forward);
+    return best;
   }
 
   // The best schedule for the whole step, its order searched once more with perturbed urgencies.

@@ -19,8 +19,9 @@ enum class OrderExtension {
   kSplitExpertBackward,  // weight gradients of the experts as tasks that fill gaps (Lancet, MLSys 2024)
   kMicroBatchOverlap,    // attention and gate of one micro-batch under the all-to-alls of another (FlowMoE, 2025)
   kGradientChunks,       // all-reduce in chunks of one size, at the lowest priority (FlowMoE, 2025)
+  kSimulatedDegrees,     // one pair of degrees for all layers, by simulating the step instead of one block
 };
-inline constexpr int kNumOrderExtensions = 4;
+inline constexpr int kNumOrderExtensions = 5;
 [[nodiscard]] const char* to_text(OrderExtension extension);
 
 struct OrderSearchOptions {
@@ -49,8 +50,8 @@ struct OrderedSchedule {
   OrderReport report;
 };
 
-// Starts from the fsmoe schedule, adds the extensions one after the other while they help, then varies the
-// degrees and at last the urgencies. Never slower on the model than fsmoe. Deterministic.
+// Starts from the fsmoe schedule, adds the extension that helps most until none does, and varies the
+// urgencies at last. Never slower on the model than fsmoe. Deterministic.
 [[nodiscard]] OrderedSchedule search_order(const StepShape& step, const CostModel& costs,
                                            const OrderSearchOptions& options);
 

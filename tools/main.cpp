@@ -39,6 +39,8 @@ int run_command_line(int argc, char** argv) {
   sextant::add_train_verb(app, run);
   sextant::add_report_verb(app, run);
   sextant::add_experiment_verb(app, run);
+  sextant::add_import_verb(app, run);
+  sextant::add_validate_verb(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help, --version

@@ -6,6 +6,7 @@
 #include "models/cluster.h"
 #include "planner/fsmoe_algorithm1.h"
 #include "planner/gradient_partition_exact.h"
+#include "planner/order_search.h"
 #include "planner/pipeline_degree.h"
 #include "planner/schedule_planner.h"
 #include "planner/simulator.h"
@@ -88,6 +89,15 @@ void PlanSchedule(benchmark::State& state) {
   }
 }
 BENCHMARK(PlanSchedule)->Unit(benchmark::kMillisecond);
+
+// The best issue order of one layout, from fsmoe's schedule.
+void SearchOrder(benchmark::State& state) {
+  const Job job(static_cast<int>(state.range(0)));
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(search_order(job.step, *job.costs, {.schedule = {}, .memory = std::nullopt}));
+  }
+}
+BENCHMARK(SearchOrder)->Arg(4)->Arg(61)->Unit(benchmark::kMillisecond);
 
 void BuildAndSimulateAStep(benchmark::State& state) {
   const Job job(61);

@@ -1,37 +1,18 @@
 #include "models/network.h"
 
+#include <cmath>
 #include <filesystem>
 #include <string>
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "models/error.h"
-#include "models/yaml_io.h"
-#include "tests/fakes/error_text.h"
+#include "tests/models/small_network.h"
 
 namespace sextant {
 namespace {
 
-using testing::HasSubstr;
-
 std::filesystem::path shipped(const std::string& name) {
   return std::filesystem::path(SEXTANT_SOURCE_DIR) / "configs" / "networks" / (name + ".yaml");
-}
-
-Network small_network() {
-  return {.name = "small",
-          .vocabulary = 10,
-          .layers = 2,
-          .model_dim = 4,
-          .heads = 2,
-          .kv_heads = 1,
-          .head_dim = 2,
-          .expert_kind = ExpertKind::kSwiglu,
-          .expert_hidden_dim = 6,
-          .num_experts = 3,
-          .top_k = 2,
-          .capacity_factor = 1.25};
 }
 
 TEST(NetworkParameters, OfASmallNetworkCountedByHand) {
@@ -52,6 +33,111 @@ TEST(NetworkParameters, AGeluExpertHasTwoMatrices) {
   Network n = small_network();
   n.expert_kind = ExpertKind::kGelu;
   EXPECT_EQ(expert_parameters(n), 48);
+}
+
+TEST(NetworkParameters, ATokenPassesEveryDenseLayerWhole) {
+  Network n = small_network();
+  n.dense = {.layers = {0}, .hidden_dim = 10};
+  EXPECT_EQ(num_moe_layers(n), 1);
+  EXPECT_TRUE(is_dense_layer(n, 0));
+  EXPECT_FALSE(is_dense_layer(n, 1));
+  // W1 4x10, W3 4x10, W2 10x4
+  EXPECT_EQ(dense_layer_parameters(n), 120);
+  // embedding, final norm and output 84; MoE layer 48 + 20 + 3 x 72; dense layer: attention 48, two norms 8, 120
+  EXPECT_EQ(total_parameters(n), 84 + (48 + 20 + 216) + (48 + 8 + 120));
+  EXPECT_EQ(active_parameters(n), 84 + (48 + 20 + 144) + (48 + 8 + 120));
+}
+
+TEST(NetworkParameters, OfADenseNetworkAllAct) {
+  Network n = small_network();
+  n.dense = {.layers = {0, 1}, .hidden_dim = 10};
+  n.num_experts = n.top_k = 0;
+  n.expert_hidden_dim = 0;
+  EXPECT_EQ(total_parameters(n), 84 + 2 * (48 + 8 + 120));
+  EXPECT_EQ(active_parameters(n), total_parameters(n));
+}
+
+TEST(NetworkParameters, SharedExpertsActOnEveryToken) {
+  Network n = small_network();
+  n.shared_experts = {.count = 2, .hidden_dim = 5};
+  EXPECT_EQ(shared_expert_parameters(n), 2 * 3 * 4 * 5);
+  EXPECT_EQ(active_parameters(n) - active_parameters(small_network()), 2 * 120);
+  n.shared_experts->gate = true;  // one row of 4
+  EXPECT_EQ(shared_expert_parameters(n), 124);
+}
+
+TEST(NetworkParameters, LatentAttentionPassesNarrowMatrices) {
+  Network n = small_network();
+  n.mla = {.q_lora_rank = 3, .kv_lora_rank = 5, .qk_nope_head_dim = 6, .qk_rope_head_dim = 2, .v_head_dim = 7};
+  // queries 4x3, norm 3, 3 x 2 heads x (6 + 2); keys and values 4 x (5 + 2), norm 5, 5 x 2 heads x (6 + 7);
+  // output 2 heads x 7 x 4
+  EXPECT_EQ(attention_parameters(n), (12 + 3 + 48) + (28 + 5 + 130) + 56);
+  n.mla->q_lora_rank.reset();  // 4 x 2 heads x (6 + 2)
+  EXPECT_EQ(attention_parameters(n), 64 + (28 + 5 + 130) + 56);
+}
+
+TEST(NetworkParameters, NormsOfQueriesAndKeysAreOneHeadWideOrAll) {
+  Network n = small_network();
+  n.qk_norm = QkNorm::kPerHead;  // 2 and 2
+  EXPECT_EQ(attention_parameters(n), 48 + 4);
+  n.qk_norm = QkNorm::kWhole;  // 2 heads x 2 and 1 head x 2
+  EXPECT_EQ(attention_parameters(n), 48 + 6);
+}
+
+TEST(NetworkParameters, EveryBiasIsCountedWhereItIsAdded) {
+  Network n = small_network();
+  n.biases.query_key_value = true;  // 4 + 2 + 2
+  EXPECT_EQ(attention_parameters(n), 48 + 8);
+  n.biases.attention_output = true;  // 4
+  n.attention_sinks = true;          // one a head
+  EXPECT_EQ(attention_parameters(n), 48 + 8 + 4 + 2);
+  n.biases.feed_forward = true;  // 6 and 6 for W1 and W3, 4 for W2
+  EXPECT_EQ(expert_parameters(n), 72 + 16);
+  n.expert_kind = ExpertKind::kGelu;
+  EXPECT_EQ(expert_parameters(n), 48 + 10);
+  n.biases.router = true;  // 3
+  EXPECT_EQ(replicated_layer_parameters(n), 8 + 12 + 3);
+  n.biases.norm = true;  // 4 for each of two norms
+  EXPECT_EQ(replicated_layer_parameters(n), 16 + 12 + 3);
+}
+
+TEST(NetworkParameters, TiedEmbeddingsAreOneMatrixAndPositionsAreRows) {
+  Network n = small_network();
+  n.tied_embeddings = true;
+  EXPECT_EQ(total_parameters(n), total_parameters(small_network()) - 40);
+  n.learned_positions = 7;  // 7 x 4
+  EXPECT_EQ(total_parameters(n), total_parameters(small_network()) - 40 + 28);
+}
+
+TEST(NetworkParameters, AWindowCostsNone) {
+  Network n = small_network();
+  n.sliding_window = {.tokens = 8, .full_every = 2};
+  EXPECT_EQ(total_parameters(n), total_parameters(small_network()));
+}
+
+TEST(NetworkParameters, PredictionModulesAreNotInTheTotal) {
+  Network n = small_network();
+  EXPECT_EQ(mtp_parameters(n), 0);
+  n.mtp_layers = 2;
+  // each: a MoE layer 48 + 20 + 216, three norms of 4, a projection 8 x 4
+  EXPECT_EQ(mtp_parameters(n), 2 * (284 + 12 + 32));
+  EXPECT_EQ(total_parameters(n), total_parameters(small_network()));
+}
+
+TEST(NetworkParameters, OfTheLargestNetworkAFileMayHoldDoNotOverflow) {
+  Network n = small_network();
+  n.vocabulary = n.learned_positions = NetworkLimits::kVocabulary;
+  n.layers = NetworkLimits::kLayers;
+  n.model_dim = n.expert_hidden_dim = NetworkLimits::kDim;
+  n.heads = n.kv_heads = NetworkLimits::kHeads;
+  n.head_dim = NetworkLimits::kHeads;
+  n.num_experts = n.top_k = NetworkLimits::kExperts;
+  n.shared_experts = {.count = NetworkLimits::kExperts, .hidden_dim = NetworkLimits::kDim, .gate = true};
+  n.mtp_layers = NetworkLimits::kMtpLayers;
+  // 2^10 layers of 2 x 2^12 experts of 3 x 2^18 x 2^18, and 4 x 2^18 x 2^12 x 2^12 a layer for the attention
+  const double experts = 6.0 * std::exp2(58);
+  EXPECT_NEAR(static_cast<double>(total_parameters(n)) / experts, 1.0, 0.02);
+  EXPECT_NEAR(static_cast<double>(mtp_parameters(n)) / experts, 64.0 / 1024.0, 0.002);
 }
 
 TEST(NetworkParameters, Mixtral8x7bHas46Point7BillionOfWhich12Point9Act) {
@@ -78,19 +164,6 @@ TEST(LoadNetwork, QuickstartDividesByFourTensorRanksAndEightExpertRanks) {
   EXPECT_EQ(n.aux_loss_coefficient, 0.01);
 }
 
-TEST(NetworkToYaml, ReadsBackAsTheSameNetwork) {
-  for (const char* name : {"quickstart", "mixtral_8x7b", "gpt2_xl_moe"}) {
-    const Network n = load_network(shipped(name));
-    EXPECT_EQ(parse_network(ConfigNode::parse(network_to_yaml(n), "text")), n) << name;
-  }
-  Network odd = small_network();
-  odd.name = "a: \"b\" # c\n\\";
-  odd.aliases = {"null", "8", "", " x ", "[1, 2]", "é"};
-  odd.capacity_factor = 1.1;
-  odd.rope_theta = 1.0 + 1e-15;
-  EXPECT_EQ(parse_network(ConfigNode::parse(network_to_yaml(odd), "text")), odd);
-}
-
 TEST(ExpertCapacity, RoundsUpTheFairShareTimesTheFactor) {
   Network n = small_network();
   n.num_experts = 8;
@@ -114,74 +187,6 @@ TEST(ExpertCapacity, IsNotFooledByTheRoundingOfDoubles) {
   n.num_experts = 11;  // 2 x 1.1 x 50 / 11 = 10
   n.top_k = 2;
   EXPECT_EQ(expert_capacity(n, 50), 10);
-}
-
-const char* const kGood = R"(schema: sextant/network@1
-name: small
-vocabulary: 10
-layers: 2
-model_dim: 4
-heads: 2
-kv_heads: 1
-head_dim: 2
-expert_kind: swiglu
-expert_hidden_dim: 6
-num_experts: 3
-top_k: 2
-capacity_factor: 1.25
-)";
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const std::size_t at = text.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return text.replace(at, from.size(), to);
-}
-
-struct BadNetwork {
-  const char* from;
-  const char* to;
-  const char* message;
-};
-
-TEST(ParseNetwork, NamesPlaceFindingAndWhatIsAllowed) {
-  ASSERT_EQ(parse_network(ConfigNode::parse(kGood, "n.yaml")), small_network());
-  const BadNetwork cases[] = {
-      {"layers: 2", "layer: 2", "n.yaml:4:1: unknown key \"layer\" (did you mean \"layers\"?)"},
-      {"layers: 2\n", "", "n.yaml:1:1: missing key \"layers\""},
-      {"layers: 2", "layers: 2\nlayers: 3", "n.yaml:5:1: found the key \"layers\" twice"},
-      {"layers: 2", "layers: 0", "n.yaml:4:9: layers: found \"0\", expected a whole number in [1, 1024]"},
-      {"layers: 2", "layers: 2.5", "n.yaml:4:9: layers: found \"2.5\""},
-      {"layers: 2", "layers: 99999999999999999999", "n.yaml:4:9"},
-      {"layers: 2", "layers: [2]", "n.yaml:4:9: layers: found a list"},
-      {"layers: 2", "layers:", "layers: found nothing"},
-      {"heads: 2", "heads: -2", "n.yaml:6:8: heads: found \"-2\""},
-      {"kv_heads: 1", "kv_heads: 3", "n.yaml:7:11: kv_heads: 3 does not divide heads 2"},
-      {"head_dim: 2", "head_dim: 3", "n.yaml:8:11: head_dim: 3 is odd"},
-      {"top_k: 2", "top_k: 4", "n.yaml:12:8: top_k: 4 exceeds num_experts 3"},
-      {"swiglu", "relu", "n.yaml:9:14: expert_kind: found \"relu\"; allowed: gelu, swiglu"},
-      {"1.25", ".nan", "capacity_factor: found \".nan\""},
-      {"1.25", "nan", "capacity_factor: found \"nan\""},
-      {"1.25", "-1", "capacity_factor: found \"-1\""},
-      {"1.25", "0", "capacity_factor: found \"0\""},
-      {"network@1", "network@2", "schema: found \"sextant/network@2\", expected \"sextant/network@1\""},
-      {"network@1", "cluster@1", "expected \"sextant/network@1\""},
-  };
-  for (const BadNetwork& c : cases) {
-    const std::string text = replaced(kGood, c.from, c.to);
-    const std::string message =
-        error_text<ConfigError>([&] { static_cast<void>(parse_network(ConfigNode::parse(text, "n.yaml"))); });
-    EXPECT_THAT(message, HasSubstr(c.message)) << text;
-    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
-  }
-}
-
-TEST(LoadNetwork, NeedsTheSchemaLineThatANestedNetworkMayLeaveOut) {
-  const std::string text = replaced(kGood, "schema: sextant/network@1\n", "");
-  EXPECT_EQ(parse_network(ConfigNode::parse(text, "plan.yaml")), small_network());
-  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "network_without_schema.yaml";
-  write_file_atomically(path, text);
-  EXPECT_THAT(error_text<ConfigError>([&] { static_cast<void>(load_network(path)); }),
-              HasSubstr("missing key \"schema\""));
 }
 
 }  // namespace

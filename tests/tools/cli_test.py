@@ -15,6 +15,9 @@ import unittest
 
 SEXTANT = ""
 MPIRUN = ""
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SHIPPED = ROOT / "configs"
+CONFIGS = pathlib.Path(__file__).parent / "hugging_face" / "configs"
 
 NETWORK = """\
 schema: sextant/network@1
@@ -127,7 +130,7 @@ class CommandLine(unittest.TestCase):
 class WithoutTraining(CommandLine):
     def test_help_and_version_are_answers(self):
         for arguments in (["--help"], ["plan", "--help"], ["train", "--help"], ["simulate", "--help"],
-                          ["experiment", "--help"], ["--version"]):
+                          ["experiment", "--help"], ["import", "--help"], ["--version"]):
             result = sextant(*arguments)
             self.assertEqual((result.returncode, result.stderr), (0, ""), arguments)
             self.assertTrue(result.stdout)
@@ -154,6 +157,42 @@ class WithoutTraining(CommandLine):
         plan = json.loads(self.plan("--json", "--fix", "tp=2,esp=2", "--schedule", "tutel", "--r-fwd", 3).stdout)
         self.assertEqual((plan["layout"]["tp"], plan["layout"]["esp"]), (2, 2))
         self.assertEqual((plan["schedule"], plan["r_fwd"]), ("tutel", 3))
+
+    def test_plan_tells_how_it_chose(self):
+        notes = json.loads(self.plan("--json", "--schedule", "searched", "--fix", "ep=2").stdout)["notes"]
+        self.assertGreaterEqual(notes["forward_degree"]["gap"], 0.0)
+        self.assertGreaterEqual(notes["gradient_partition"]["gap"], 0.0)
+        order = notes["order_search"]
+        self.assertLessEqual(order["best_time_s"], order["fsmoe_time_s"])
+        self.assertGreaterEqual(order["best_time_s"], order["lower_bound_s"])
+        self.assertEqual(len(order["alone"]), 5)
+        table = self.plan("--schedule", "searched").stdout
+        for text in ("SLSQP r =", "lower bound", "split_expert_backward"):
+            self.assertIn(text, table)
+
+    def test_a_reference_cluster_plans_for_any_number_of_devices(self):
+        def plan(*options):
+            return sextant("plan", "--network", SHIPPED / "networks/mixtral_8x22b.yaml", "--cluster",
+                           SHIPPED / "clusters/dgx_h100.yaml", "--global-batch", 1024, "--sequence", 4096, *options)
+
+        found = json.loads(plan("--nodes", 128, "--json", "--top", 3).stdout)
+        self.assertEqual(found["status"], "found")
+        self.assertEqual(len(found["alternatives"]), 2)
+        self.assertIn("executable_why", found)
+        self.assertIn("slower than the first by", plan("--nodes", 128, "--top", 2).stdout)
+        self.assert_fails(plan("--nodes", 128, "--schedule", "fsmoe"), 2, "dgx-h100", "reference")
+        self.assert_fails(plan("--nodes", 128, "--precision", "fp7"), 2, "fp7", "bf16")
+        self.assert_fails(plan("--nodes", 1), 3, "no feasible plan", "memory", "most by")
+
+    def test_validate_scores_published_runs(self):
+        runs = ROOT / "tests/validation/published_runs/published_runs.csv"
+        scores = json.loads(sextant("validate", "--runs", runs, "--configs", SHIPPED, "--json").stdout)
+        self.assertEqual(scores["rows"], scores["predicted"] + len(scores["skipped"]))
+        for key in ("mean_abs_pct_error", "groups", "kendall_tau", "top1_regret"):
+            self.assertIn(key, scores)
+        table = self.write("runs.csv", "a,b\n1,2\n")
+        self.assert_fails(sextant("validate", "--runs", table, "--configs", SHIPPED), 2, "runs.csv:1", "no column")
+        self.assert_fails(sextant("validate", "--runs", self.folder / "none.csv"), 2, "none.csv")
 
     def test_simulation_agrees_with_the_plan(self):
         plan = json.loads(self.plan("--json", "--out", self.folder / "plan.yaml").stdout)
@@ -220,6 +259,64 @@ class WithoutTraining(CommandLine):
     def test_an_unwritable_plan_is_told(self):
         self.assert_fails(self.plan("--out", self.folder / "missing/plan.yaml"), 2, "missing/plan.yaml",
                           "No such file or directory")
+
+
+class Import(CommandLine):
+    def test_an_imported_network_is_planned(self):
+        config = json.loads((CONFIGS / "mixtral_8x7b.json").read_text(encoding="utf-8"))
+        config.update(hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
+                      num_key_value_heads=4, num_local_experts=4, vocab_size=256)
+        result = sextant("import", self.write("config.json", json.dumps(config)), "--out",
+                         self.folder / "network.yaml", "--capacity-factor", 2)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertTrue(result.stdout.startswith("network: 0.00 billion parameters"), result.stdout)
+        text = (self.folder / "network.yaml").read_text(encoding="utf-8")
+        self.assertIn("name: network\n", text)
+        self.assertIn("capacity_factor: 2\n", text)
+        self.make_plan()
+
+    def test_json_counts_the_parameters(self):
+        out = self.folder / "v3.yaml"
+        result = sextant("import", CONFIGS / "deepseek_v3_mtp.json", "--out", out, "--name", "DeepSeek V3", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        answer = json.loads(result.stdout)
+        self.assertEqual(answer["name"], "DeepSeek V3")
+        self.assertEqual(answer["total_parameters"], 671026419200)
+        self.assertEqual(answer["supported"], False)
+        self.assertIn("warning: network DeepSeek V3 cannot be planned or trained: it has dense layers", result.stderr)
+
+    def test_what_the_step_model_does_not_cover_is_refused_everywhere(self):
+        reason = "it has dense layers, which the model of a step does not cover"
+        out = self.folder / "llama.yaml"
+        self.assertEqual(sextant("import", CONFIGS / "llama3_8b.json", "--out", out).returncode, 0)
+        plan = self.make_plan()
+        imported = out.read_text(encoding="utf-8").replace("schema: sextant/network@1\n", "")
+        self.write("network.yaml", out.read_text(encoding="utf-8"))
+        self.assert_fails(self.plan(), 2, "network.yaml: network llama", reason)
+        self.assert_fails(sextant("profile", "--network", out, "--out", self.folder / "c.yaml"), 2, "llama.yaml", reason)
+        head, key, _ = plan.read_text(encoding="utf-8").partition("\nnetwork:\n")  # its last key
+        plan.write_text(head + key + "".join(f"  {line}\n" for line in imported.splitlines()), encoding="utf-8")
+        self.assert_fails(self.train(), 2, reason)
+        self.assert_fails(sextant("simulate", "--plan", plan, "--cluster", self.folder / "cluster.yaml"), 2, reason)
+
+    def test_bad_input_is_told_with_file_and_key(self):
+        out = self.folder / "n.yaml"
+        config = json.loads((CONFIGS / "olmoe_1b_7b.json").read_text(encoding="utf-8"))
+        del config["num_experts"]
+        self.assert_fails(sextant("import", self.write("config.json", json.dumps(config)), "--out", out), 2,
+                          "config.json: num_experts: missing")
+        self.assert_fails(sextant("import", self.write("gpt2.json", '{"model_type": "gpt2"}'), "--out", out), 2,
+                          "gpt2.json: model_type: found \"gpt2\"; allowed: mixtral,")
+        self.assert_fails(sextant("import", self.write("bad.json", '{"model_type":\n mixtral}'), "--out", out), 2,
+                          "bad.json:2:2: not JSON")
+        self.assert_fails(sextant("import", self.folder / "none.json", "--out", out), 2, "none.json", "No such file")
+        self.assert_fails(sextant("import", self.folder, "--out", out), 2, self.folder, "found a directory")
+        self.assert_fails(sextant("import", CONFIGS / "dbrx.json", "--out", out, "--capacity-factor", 0), 2,
+                          "--capacity-factor")
+        self.assert_fails(sextant("import", CONFIGS / "dbrx.json", "--out", self.folder / "missing/n.yaml"), 2,
+                          "missing/n.yaml")
+        self.assert_fails(sextant("import", CONFIGS / "dbrx.json"), 2, "--out")
+        self.assertFalse(out.exists())
 
 
 class WholeLoop(CommandLine):
@@ -382,6 +479,18 @@ class Training(CommandLine):
 
         self.assertEqual(losses(7), losses(7))
         self.assertNotEqual(losses(7), losses(8))
+
+    def test_a_searched_order_trains_as_the_sequential_one(self):
+        losses = []
+        for schedule in ("sequential", "searched"):
+            self.make_plan("--schedule", schedule, "--fix", "ep=2", "--micro-batch", 1)
+            result = self.train("--json", out=self.folder / schedule)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            log = (self.folder / schedule / "log.jsonl").read_text().splitlines()
+            losses.append([json.loads(line)["loss"] for line in log])
+        self.assertEqual(len(losses[0]), 6)
+        for sequential, searched in zip(*losses):
+            self.assertAlmostEqual(sequential, searched, delta=1e-5 * sequential)
 
     def test_a_run_goes_on_from_its_checkpoint(self):
         self.assertEqual(self.train(steps=4).returncode, 0)

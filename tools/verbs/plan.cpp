@@ -12,11 +12,13 @@
 
 #include "models/cluster.h"
 #include "models/error.h"
-#include "models/network.h"
+#include "models/step_support.h"
 #include "models/yaml_io.h"
 #include "planner/layout_search.h"
+#include "planner/setup_search.h"
 #include "tools/console.h"
 #include "tools/plan_table.h"
+#include "tools/setup_table.h"
 #include "tools/verbs/verbs.h"
 
 namespace sextant {
@@ -33,6 +35,7 @@ struct PlanArguments {
   std::optional<int> devices_per_node;
   std::string schedule = "auto";
   std::vector<std::string> fixed;
+  std::string precision = "bf16";
   std::optional<std::int64_t> micro_batch;
   std::optional<int> forward_degree;
   std::optional<int> backward_degree;
@@ -76,7 +79,7 @@ std::optional<Policy> policy_of(const std::string& text) {
 
 SearchRequest search_request(const PlanArguments& arguments, const Cluster& cluster) {
   SearchRequest request;
-  request.network = load_network(arguments.network);
+  request.network = load_supported_network(arguments.network);
   request.global_batch = arguments.global_batch;
   request.sequence = arguments.sequence;
   request.policy = policy_of(arguments.schedule);
@@ -109,8 +112,61 @@ std::string result_text(const PlanResult& result) {
       to_text(result.summary.search_time));
 }
 
+// ---- clusters known by reference: setups for any number of devices ----
+
+Precision precision_of(const std::string& text) {
+  for (const Precision precision : {Precision::kBf16, Precision::kFp8}) {
+    if (text == to_text(precision)) return precision;
+  }
+  throw ConfigError(fmt::format("--precision: '{}' is none of bf16, fp8", text));
+}
+
+SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluster) {
+  const bool names_schedule = arguments.schedule != "auto" || arguments.forward_degree || arguments.backward_degree;
+  if (names_schedule || arguments.out) {
+    throw ConfigError(fmt::format(
+        "{}: {} is known by reference only: its plans are setups at scale, which the bundled executor does not train; "
+        "allowed: --json, --fix, --micro-batch, --precision, --nodes, --devices-per-node, --top",
+        names_schedule ? "--schedule, --r-fwd, --r-bwd" : "--out", cluster.name));
+  }
+  SearchRequest fixed;
+  for (const std::string& text : arguments.fixed) fix_degree(fixed, text);
+  return {.network = load_network(arguments.network),
+          .global_batch = arguments.global_batch,
+          .sequence = arguments.sequence,
+          .topology = {.nodes = arguments.nodes.value_or(cluster.topology.nodes),
+                       .devices_per_node = arguments.devices_per_node.value_or(cluster.topology.devices_per_node)},
+          .precision = precision_of(arguments.precision),
+          .pp = fixed.pp,
+          .dp = fixed.dp,
+          .cp = fixed.cp,
+          .tp = fixed.tp,
+          .edp = fixed.edp,
+          .ep = fixed.ep,
+          .esp = fixed.esp,
+          .micro_batch = arguments.micro_batch,
+          .top = arguments.top};
+}
+
+int run_setup_plan(const PlanArguments& arguments, const Cluster& cluster) {
+  const SetupRequest request = setup_request(arguments, cluster);
+  const SetupResult result = search_setups(request, cluster);
+  const bool found = !result.setups.empty();
+  if (arguments.json) {
+    fmt::print("{}", setup_result_json(request, cluster, result));
+  } else if (found) {
+    fmt::print("{}\n{}", setup_table(request, cluster, result), setup_summary(result.summary));
+  }
+  if (found) return 0;
+  tell_error(infeasible_setups_text(request, cluster, result));
+  return kNoFeasiblePlan;
+}
+
+// ---- measured clusters ----
+
 int run_plan(const PlanArguments& arguments) {
   const Cluster cluster = load_cluster(arguments.cluster);
+  if (cluster.reference) return run_setup_plan(arguments, cluster);
   if (arguments.out) require_writable(*arguments.out);
   const PlanResult result = search_plans(search_request(arguments, cluster), cluster);
   const bool found = result.status == PlanStatus::kFound;
@@ -139,6 +195,8 @@ void add_search_options(CLI::App& verb, PlanArguments& arguments) {
       ->type_name("DEGREE=NUMBER,...");
   verb.add_option("--micro-batch", arguments.micro_batch, "Samples per replica and micro-batch; default: searched")
       ->check(CLI::Range(1, 1 << 30));
+  verb.add_option("--precision", arguments.precision, "Of products, on reference clusters: bf16 or fp8")
+      ->capture_default_str();
   verb.add_option("--r-fwd", arguments.forward_degree, "Pipeline degree of the forward; default: searched")
       ->check(CLI::Range(1, 1 << 20));
   verb.add_option("--r-bwd", arguments.backward_degree, "Pipeline degree of the backward; default: searched")

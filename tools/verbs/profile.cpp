@@ -14,6 +14,7 @@
 #include "executor/runtime/runtime.h"
 #include "models/cluster.h"
 #include "models/error.h"
+#include "models/step_support.h"
 #include "models/yaml_io.h"
 #include "tools/console.h"
 #include "tools/profile_progress.h"
@@ -39,7 +40,7 @@ struct ProfileArguments {
 ProfileOptions profile_options(const ProfileArguments& arguments) {
   ProfileOptions options;
   options.name = arguments.name;
-  for (const std::string& path : arguments.networks) options.networks.push_back(load_network(path));
+  for (const std::string& path : arguments.networks) options.networks.push_back(load_supported_network(path));
   options.sequences = arguments.sequences;
   options.micro_batches = arguments.micro_batches;
   options.quick = arguments.quick;

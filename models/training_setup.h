@@ -1,0 +1,57 @@
+// How a network is trained at scale, beyond what the bundled executor runs: pipeline stages, sharded
+// optimizer states, recomputation, 8-bit products.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "models/layout.h"
+
+namespace sextant {
+
+enum class Precision { kBf16, kFp8 };  // of the products; activations and collectives stay at 16 bits
+[[nodiscard]] const char* to_text(Precision precision);
+
+enum class Recompute {
+  kNone,
+  kSelective,  // the attention's core (Korthikanti et al., 2022)
+  kFull,       // every layer, from its input
+};
+inline constexpr int kNumRecomputes = 3;
+[[nodiscard]] const char* to_text(Recompute recompute);
+
+// How tokens reach their experts.
+enum class Dispatch {
+  kFlat,          // one all-to-all; a token crosses to a node once for each of its experts there
+  kDeduplicated,  // once a node, then inside it (DeepEP, HybridEP); partly under the computation of another micro-batch
+};
+[[nodiscard]] const char* to_text(Dispatch dispatch);
+
+struct TrainingSetup {
+  ParallelDegrees degrees;
+  std::int64_t micro_batch = 1;  // samples per data-parallel replica
+  std::int64_t num_micro_batches = 1;
+  std::int64_t sequence = 0;
+  int virtual_stages = 1;  // chunks of layers that a pipeline rank holds (interleaved 1F1B)
+  int zero_stage = 1;      // 0: nothing sharded over data parallelism; 1 optimizer; 2 gradients; 3 parameters (FSDP)
+  Recompute recompute = Recompute::kNone;
+  Precision precision = Precision::kBf16;
+  Dispatch dispatch = Dispatch::kFlat;
+  bool sequence_parallel = true;  // what tensor parallelism does not cut, cut along the sequence
+  bool fused_attention = true;    // probabilities never reach memory; causal blocks are skipped
+  // The expert grid is laid over all ranks of a stage (parallel folding). Otherwise experts are spread over data
+  // parallelism only: expert groups stride over tp * cp.
+  bool folded = true;
+  // Parameters gathered once a step although they are sharded (ZeRO 3 without resharding after the forward).
+  bool keeps_gathered = false;
+
+  [[nodiscard]] int world_size() const { return degrees.pp * degrees.dp * degrees.cp * degrees.tp; }
+  [[nodiscard]] std::int64_t global_batch() const { return micro_batch * num_micro_batches * degrees.dp; }
+  bool operator==(const TrainingSetup&) const = default;
+};
+// Layers of the longest stage: an uneven split gives some stages one layer less.
+[[nodiscard]] int longest_stage(int layers, int pp);
+// "pp8 dp4 tp2 | edp1 ep8 esp1, 1 x 32, v2, ZeRO-1, full recompute"
+[[nodiscard]] std::string to_text(const TrainingSetup& setup);
+
+}  // namespace sextant

@@ -1,0 +1,299 @@
+#include "planner/setup_search.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <limits>
+#include <mutex>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "models/error.h"
+#include "models/setup_memory.h"
+
+namespace sextant {
+namespace {
+
+constexpr std::int64_t kLargestMicroBatch = 16;
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+std::vector<int> divisors(std::int64_t number, std::int64_t limit) {
+  std::vector<int> result;
+  for (std::int64_t d = 1; d <= std::min(number, limit); ++d) {
+    if (number % d == 0) result.push_back(static_cast<int>(d));
+  }
+  return result;
+}
+
+bool allowed(std::optional<int> fixed, int value) {
+  return !fixed || *fixed == value;
+}
+
+// A setup and its place in the order of enumeration, which breaks ties.
+struct Ranked {
+  double time = 0.0;
+  std::int64_t place = 0;
+  TrainingSetup setup;
+  bool operator<(const Ranked& other) const { return std::tie(time, place) < std::tie(other.time, other.place); }
+};
+
+// The best setups so far, shared by all threads.
+class Best {
+ public:
+  explicit Best(int count) : count_(static_cast<std::size_t>(count)) {}
+
+  // Above this nothing can come among the best any more.
+  [[nodiscard]] double threshold() const { return threshold_.load(std::memory_order_relaxed); }
+
+  void add(Ranked ranked) {
+    if (ranked.time > threshold()) return;
+    const std::lock_guard lock(mutex_);
+    best_.insert(std::ranges::upper_bound(best_, ranked, std::less<>()), std::move(ranked));
+    if (best_.size() > count_) best_.pop_back();
+    if (best_.size() == count_) threshold_ = best_.back().time;
+  }
+
+  [[nodiscard]] const std::vector<Ranked>& setups() const { return best_; }
+
+ private:
+  std::size_t count_;
+  std::atomic<double> threshold_{kNever};
+  std::mutex mutex_;
+  std::vector<Ranked> best_;  // fastest first
+};
+
+// A part of the space that one thread searches: one attention grid.
+struct Grid {
+  int pp, cp, tp, dp;
+};
+
+struct Miss {
+  double bytes = kNever;
+  std::int64_t place = 0;
+  TrainingSetup setup;
+};
+
+// What a thread counted.
+struct Counts {
+  std::int64_t setups = 0, evaluated = 0, pruned = 0, too_large = 0;
+  double pruned_bound = kNever;
+  Miss miss;
+
+  void add(const Counts& other) {
+    setups += other.setups;
+    evaluated += other.evaluated;
+    pruned += other.pruned;
+    too_large += other.too_large;
+    pruned_bound = std::min(pruned_bound, other.pruned_bound);
+    if (std::tie(other.miss.bytes, other.miss.place) < std::tie(miss.bytes, miss.place)) miss = other.miss;
+  }
+};
+
+class GridSearch {
+ public:
+  GridSearch(const SetupRequest& request, const Cluster& cluster, Best& best, bool prunes)
+      : request_(request), network_(request.network), cluster_(cluster), best_(best), prunes_(prunes) {}
+
+  Counts run(const Grid& grid, std::int64_t index) {
+    counts_ = {};
+    place_ = index << 32;
+    setup_ = {};
+    setup_.sequence = request_.sequence;
+    setup_.precision = request_.precision;
+    setup_.degrees = {.pp = grid.pp, .dp = grid.dp, .cp = grid.cp, .tp = grid.tp};
+    for_expert_grids([&] { for_micro_batches([&] { try_micro_batch(); }); });
+    return counts_;
+  }
+
+ private:
+  template <typename Body>
+  void for_expert_grids(Body body) {
+    ParallelDegrees& d = setup_.degrees;
+    const std::int64_t ranks = std::int64_t{d.dp} * d.cp * d.tp;
+    const bool is_moe = network_.num_experts > 0;
+    for (const int ep : is_moe ? divisors(network_.num_experts, ranks) : std::vector{1}) {
+      for (const int esp : is_moe ? divisors(d.tp, ranks) : std::vector{d.tp}) {
+        const bool divides =
+            ranks % (std::int64_t{ep} * esp) == 0 && (!is_moe || network_.expert_hidden_dim % esp == 0);
+        if (!divides || !allowed(request_.ep, ep) || !allowed(request_.esp, esp)) continue;
+        d.ep = ep;
+        d.esp = esp;
+        d.edp = static_cast<int>(ranks / ep / esp);
+        if (allowed(request_.edp, d.edp)) body();
+      }
+    }
+  }
+
+  template <typename Body>
+  void for_micro_batches(Body body) {
+    const std::int64_t share = request_.global_batch / setup_.degrees.dp;
+    for (std::int64_t size = 1; size <= std::min(share, kLargestMicroBatch); size *= 2) {
+      if (share % size != 0 || (request_.micro_batch && *request_.micro_batch != size)) continue;
+      setup_.micro_batch = size;
+      setup_.num_micro_batches = share / size;
+      body();
+    }
+  }
+
+  std::vector<int> virtual_stages() const {
+    const int pp = setup_.degrees.pp;
+    if (pp == 1 || setup_.num_micro_batches % pp != 0) return {1};
+    const int layers = longest_stage(network_.layers, pp);
+    return divisors(layers, layers);
+  }
+
+  std::vector<Dispatch> dispatches() const {
+    if (setup_.degrees.ep == 1) return {Dispatch::kFlat};
+    return {Dispatch::kFlat, Dispatch::kDeduplicated};
+  }
+
+  void try_micro_batch() {
+    const std::vector<int> stages = virtual_stages();
+    const std::vector<Dispatch> ways = dispatches();
+    constexpr int kZeroStages = 2;
+    const auto leaves = static_cast<std::int64_t>(stages.size() * ways.size()) * kZeroStages * kNumRecomputes;
+    counts_.setups += leaves;
+    if (prunes_) {
+      const double bound = lower_bound(stages.back(), ways.back());
+      if (bound > best_.threshold()) {
+        counts_.pruned += leaves;
+        counts_.pruned_bound = std::min(counts_.pruned_bound, bound);
+        place_ += leaves;
+        return;
+      }
+    }
+    for (const int v : stages) {
+      for (const Dispatch way : ways) {
+        for (const int zero : {1, 3}) {
+          for (int recompute = 0; recompute < kNumRecomputes; ++recompute) {
+            try_setup(v, way, zero, static_cast<Recompute>(recompute));
+          }
+        }
+      }
+    }
+  }
+
+  // Of all setups with these degrees and this micro-batch: the most virtual stages make the bubble least, the
+  // fewest the transfers; nothing is computed again; the gradients are hidden.
+  double lower_bound(int most_stages, Dispatch best_dispatch) const {
+    TrainingSetup setup = setup_;
+    setup.virtual_stages = most_stages;
+    setup.dispatch = best_dispatch;
+    const StepEstimate estimate = estimate_step(network_, setup, cluster_);
+    const double transfers = estimate[StepTerm::kPipelineTransfer].value() * (1.0 - 1.0 / most_stages);
+    constexpr double kRounding = 1.0 - 1e-12;
+    return (estimate.total() - estimate[StepTerm::kGradients]).value() * kRounding - transfers;
+  }
+
+  void try_setup(int virtual_stages, Dispatch dispatch, int zero_stage, Recompute recompute) {
+    TrainingSetup setup = setup_;
+    setup.virtual_stages = virtual_stages;
+    setup.dispatch = dispatch;
+    setup.zero_stage = zero_stage;
+    setup.recompute = recompute;
+    const std::int64_t place = place_++;
+    ++counts_.evaluated;
+    const double time = estimate_step(network_, setup, cluster_).total().value();
+    if (prunes_ && time > best_.threshold()) return;
+    const Bytes memory = setup_memory(network_, setup).total();
+    if (memory > cluster_.device.memory) {
+      ++counts_.too_large;
+      if (memory.value() < counts_.miss.bytes) counts_.miss = {memory.value(), place, setup};
+      return;
+    }
+    best_.add({time, place, setup});
+  }
+
+  const SetupRequest& request_;
+  const Network& network_;
+  const Cluster& cluster_;
+  Best& best_;
+  bool prunes_;
+  TrainingSetup setup_;
+  Counts counts_;
+  std::int64_t place_ = 0;
+};
+
+std::vector<Grid> attention_grids(const SetupRequest& request) {
+  const Network& n = request.network;
+  const std::int64_t devices = request.topology.num_ranks();
+  std::vector<Grid> grids;
+  for (const int pp : divisors(devices, n.layers)) {
+    for (const int tp : divisors(n.heads, request.topology.devices_per_node)) {
+      for (const int cp : divisors(request.sequence, devices)) {
+        const std::int64_t rest = std::int64_t{pp} * tp * cp;
+        const bool cuts = n.kv_heads % tp == 0 || tp % n.kv_heads == 0;
+        if (devices % rest != 0 || !cuts || request.sequence % (std::int64_t{cp} * tp) != 0) continue;
+        const auto dp = static_cast<int>(devices / rest);
+        if (request.global_batch % dp != 0) continue;
+        if (allowed(request.pp, pp) && allowed(request.tp, tp) && allowed(request.cp, cp) && allowed(request.dp, dp)) {
+          grids.push_back({pp, cp, tp, dp});
+        }
+      }
+    }
+  }
+  return grids;
+}
+
+FoundSetup found(const SetupRequest& request, const Cluster& cluster, const TrainingSetup& setup) {
+  return {setup, estimate_step(request.network, setup, cluster), setup_memory(request.network, setup)};
+}
+
+Counts search_grids(const SetupRequest& request, const Cluster& cluster, Best& best, bool prunes) {
+  const std::vector<Grid> grids = attention_grids(request);
+  std::atomic<std::size_t> next{0};
+  std::mutex mutex;
+  Counts counts;
+  const auto work = [&] {
+    GridSearch search(request, cluster, best, prunes);
+    for (std::size_t i = next++; i < grids.size(); i = next++) {
+      const Counts of_grid = search.run(grids[i], static_cast<std::int64_t>(i));
+      const std::lock_guard lock(mutex);
+      counts.add(of_grid);
+    }
+  };
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  std::vector<std::jthread> threads;
+  for (unsigned t = 1; t < (request.threads > 0 ? static_cast<unsigned>(request.threads) : cores); ++t) {
+    threads.emplace_back(work);
+  }
+  work();
+  threads.clear();  // joins
+  return counts;
+}
+
+SetupResult search(const SetupRequest& request, const Cluster& cluster, bool prunes) {
+  if (request.global_batch < 1) throw ConfigError(fmt::format("global batch {}: at least 1", request.global_batch));
+  if (request.sequence < 1) throw ConfigError(fmt::format("sequence {}: at least 1", request.sequence));
+  SEXTANT_CHECK(cluster.reference.has_value(), "cluster {} has no reference", cluster.name);
+  const auto started = std::chrono::steady_clock::now();
+  Cluster planned = cluster;
+  planned.topology = request.topology;
+  Best best(request.top);
+  const Counts counts = search_grids(request, planned, best, prunes);
+  SetupResult result;
+  for (const Ranked& ranked : best.setups()) result.setups.push_back(found(request, planned, ranked.setup));
+  SetupSearchSummary& summary = result.summary;
+  summary.setups = counts.setups;
+  summary.evaluated = counts.evaluated;
+  summary.pruned = counts.pruned;
+  summary.too_large = counts.too_large;
+  if (counts.pruned > 0) summary.pruned_bound = Seconds(counts.pruned_bound);
+  if (counts.miss.bytes < kNever) summary.nearest_miss = found(request, planned, counts.miss.setup);
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - started;
+  summary.search_time = Seconds(elapsed.count());
+  return result;
+}
+
+}  // namespace
+
+SetupResult search_setups(const SetupRequest& request, const Cluster& cluster) {
+  return search(request, cluster, true);
+}
+
+SetupResult search_setups_by_enumeration(const SetupRequest& request, const Cluster& cluster) {
+  return search(request, cluster, false);
+}
+
+}  // namespace sextant

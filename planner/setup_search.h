@@ -1,0 +1,63 @@
+// The fastest training setup of a network on a machine known by reference: every degree, micro-batch, virtual
+// stages, ZeRO stage, recomputation and dispatch, by branch and bound over the whole space.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/cluster.h"
+#include "models/memory_model.h"
+#include "models/network.h"
+#include "models/step_estimate.h"
+#include "models/training_setup.h"
+
+namespace sextant {
+
+struct SetupRequest {
+  Network network;
+  std::int64_t global_batch = 0;  // samples a step
+  std::int64_t sequence = 0;
+  Topology topology;  // nodes and devices of a node to plan for
+  Precision precision = Precision::kBf16;
+  // --fix: only setups with these.
+  std::optional<int> pp, dp, cp, tp, edp, ep, esp;
+  std::optional<std::int64_t> micro_batch;
+  int top = 1;      // setups returned
+  int threads = 0;  // 0: one for each core; the answer is the same with any number
+};
+
+struct FoundSetup {
+  TrainingSetup setup;
+  StepEstimate estimate;
+  MemoryBreakdown memory;
+};
+
+struct SetupSearchSummary {
+  std::int64_t setups = 0;     // in the space: everything that divides
+  std::int64_t evaluated = 0;  // priced one by one
+  std::int64_t pruned = 0;     // in parts of the space whose bound is above the last setup returned
+  std::int64_t too_large = 0;  // priced, but do not fit into memory
+  Seconds pruned_bound;        // least lower bound of all that was pruned; 0 where nothing was
+  Seconds search_time;
+  // Of the setups that do not fit, the one that misses the memory least.
+  std::optional<FoundSetup> nearest_miss;
+};
+
+struct SetupResult {
+  std::vector<FoundSetup> setups;  // fastest first, at most `top`; empty: nothing fits
+  SetupSearchSummary summary;
+};
+
+// What is searched: pp divides the devices (stages may differ by a layer), tp the heads (at most the devices of a
+// node), cp the sequence, dp the batch, ep the experts, esp the expert's hidden dim and at most tp; micro-batches are
+// powers of two up to 16 that divide; virtual stages divide the layers of a stage, with micro-batches in multiples of
+// pp; ZeRO 1 and 3; recomputation none, selective, full; flat and de-duplicated dispatch. Deterministic. REQUIRES:
+// cluster.reference. Throws ConfigError for a batch or sequence below 1.
+[[nodiscard]] SetupResult search_setups(const SetupRequest& request, const Cluster& cluster);
+
+// The same space without bounds: for tests.
+[[nodiscard]] SetupResult search_setups_by_enumeration(const SetupRequest& request, const Cluster& cluster);
+
+}  // namespace sextant

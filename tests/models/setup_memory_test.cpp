@@ -1,0 +1,109 @@
+#include "models/setup_memory.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace sextant {
+namespace {
+
+// M 8, 2 heads of 4, V 10, 4 layers; dense: SwiGLU of 32.
+Network dense_network() {
+  Network network;
+  network.name = "dense";
+  network.vocabulary = 10;
+  network.layers = 4;
+  network.model_dim = 8;
+  network.heads = 2;
+  network.kv_heads = 2;
+  network.head_dim = 4;
+  network.dense = {.layers = {0, 1, 2, 3}, .hidden_dim = 32};
+  return network;
+}
+
+Network moe_network() {
+  Network network = dense_network();
+  network.dense = {};
+  network.num_experts = 8;
+  network.top_k = 2;
+  network.expert_hidden_dim = 32;
+  return network;
+}
+
+const MemoryAssumptions kBare{.reserve = Bytes(0.0), .fragmentation = 0.0};
+
+TrainingSetup setup_of(const ParallelDegrees& degrees) {
+  return {.degrees = degrees, .micro_batch = 2, .num_micro_batches = 8, .sequence = 16};
+}
+
+double bytes_of(const Network& network, const TrainingSetup& setup, const std::string& name) {
+  for (const MemoryTerm& term : setup_memory(network, setup, kBare).terms) {
+    if (term.name == name) return term.bytes.value();
+  }
+  ADD_FAILURE() << "no term " << name;
+  return 0.0;
+}
+
+TEST(SetupMemory, OfOneDenseRankCountedByHand) {
+  const TrainingSetup setup = setup_of({});
+  // 4 layers of 4 x 8 x 8 + 3 x 8 x 32 = 1024 weights, two tables of 10 x 8.
+  EXPECT_EQ(bytes_of(dense_network(), setup, "parameters"), 2.0 * (4 * 1024 + 160));
+  EXPECT_EQ(bytes_of(dense_network(), setup, "optimizer state"), 12.0 * (4 * 1024 + 160));
+  // 32 tokens of 2 bytes, 4 layers: norm 8, queries, keys, values and their sum 4 x 8.
+  EXPECT_EQ(bytes_of(dense_network(), setup, "attention activations"), 4 * 2.0 * 32 * (8 + 32));
+  // Norm in and out 2 x 8, hidden rows 3 x 32; the layer's input 8.
+  EXPECT_EQ(bytes_of(dense_network(), setup, "feed-forward activations"), 4 * 2.0 * 32 * (16 + 96));
+  EXPECT_EQ(bytes_of(dense_network(), setup, "layer inputs"), 4 * 2.0 * 32 * 8);
+  EXPECT_EQ(bytes_of(dense_network(), setup, "logits"), 8.0 * 32 * 10);
+}
+
+TEST(SetupMemory, OfExpertsCountedByHand) {
+  // ep 4: 2 experts of 3 x 8 x 32 in each of 4 layers, beside 256 of attention and the tables.
+  const TrainingSetup setup = setup_of({.dp = 4, .edp = 1, .ep = 4});
+  EXPECT_EQ(bytes_of(moe_network(), setup, "parameters"), 2.0 * (4 * (256 + 2 * 768) + 160));
+  // 32 tokens: norms 16 each; 64 choices of 3 x 32 hidden, 8 in and 8 out.
+  EXPECT_EQ(bytes_of(moe_network(), setup, "feed-forward activations"), 4 * 2.0 * (32 * 16 + 64 * (96 + 16)));
+}
+
+TEST(SetupMemory, EachZeroStageShardsOneMore) {
+  TrainingSetup setup = setup_of({.dp = 4, .edp = 4});
+  const char* const kNames[] = {"optimizer state", "gradients", "parameters"};
+  setup.zero_stage = 0;
+  double before[3];
+  for (int i = 0; i < 3; ++i) before[i] = bytes_of(dense_network(), setup, kNames[i]);
+  for (int stage = 1; stage <= 3; ++stage) {
+    setup.zero_stage = stage;
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(bytes_of(dense_network(), setup, kNames[i]), before[i] / (i < stage ? 4 : 1)) << kNames[i] << stage;
+    }
+  }
+}
+
+TEST(SetupMemory, TheFirstStageHoldsAMicroBatchForEveryStage) {
+  const double alone = bytes_of(dense_network(), setup_of({}), "attention activations");
+  TrainingSetup setup = setup_of({.pp = 4});
+  EXPECT_DOUBLE_EQ(bytes_of(dense_network(), setup, "attention activations"), alone);  // a quarter, four times
+  setup.virtual_stages = 2;                                                            // (pp - 1) / v more
+  EXPECT_DOUBLE_EQ(bytes_of(dense_network(), setup, "attention activations"), alone * (4 + 1.5) / 4);
+  setup.num_micro_batches = 2;
+  EXPECT_DOUBLE_EQ(bytes_of(dense_network(), setup, "attention activations"), alone / 2);
+}
+
+TEST(SetupMemory, FullRecomputationKeepsLayerInputsAndOneLayer) {
+  TrainingSetup setup = setup_of({});
+  const double attention = bytes_of(dense_network(), setup, "attention activations");
+  const double feed_forward = bytes_of(dense_network(), setup, "feed-forward activations");
+  setup.recompute = Recompute::kFull;
+  EXPECT_EQ(bytes_of(dense_network(), setup, "attention activations"), 0.0);
+  EXPECT_EQ(bytes_of(dense_network(), setup, "recomputed layer"), (attention + feed_forward) / 4);
+}
+
+TEST(SetupMemory, ReserveAndFragmentationAreNamed) {
+  const MemoryBreakdown bare = setup_memory(dense_network(), setup_of({}), kBare);
+  const MemoryBreakdown whole =
+      setup_memory(dense_network(), setup_of({}), {.reserve = Bytes(1e6), .fragmentation = 0.5});
+  EXPECT_DOUBLE_EQ(whole.total().value(), 1.5 * (bare.total().value() + 1e6));
+}
+
+}  // namespace
+}  // namespace sextant

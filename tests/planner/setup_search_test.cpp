@@ -1,0 +1,113 @@
+#include "planner/setup_search.h"
+
+#include <cstdio>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "models/error.h"
+
+namespace sextant {
+namespace {
+
+const std::string kConfigs = SEXTANT_SOURCE_DIR "/configs/";
+
+SetupRequest request_for(const std::string& network, const Topology& topology, std::int64_t batch) {
+  SetupRequest request;
+  request.network = load_network(kConfigs + "networks/" + network + ".yaml");
+  request.topology = topology;
+  request.global_batch = batch;
+  request.sequence = 4096;
+  return request;
+}
+
+Cluster cluster_of(const std::string& name) {
+  return load_cluster(kConfigs + "clusters/" + name + ".yaml");
+}
+
+struct Case {
+  const char* network;
+  const char* cluster;
+  Topology topology;
+};
+
+// Branch and bound loses nothing: the same best setups, to the last bit, as pricing the whole space.
+TEST(SearchSetups, FindsWhatEnumerationFinds) {
+  for (const Case& c : {Case{"mixtral_8x7b", "dgx_h100", {2, 8}}, Case{"mixtral_8x7b", "dgx_h100", {8, 8}},
+                        Case{"qwen3_30b_a3b", "dgx_a100", {4, 8}}, Case{"olmoe_1b_7b", "h800", {1, 4}},
+                        Case{"llama3_8b", "dgx_h100", {3, 8}}, Case{"deepseek_v2", "dgx_b200", {8, 8}},
+                        Case{"gpt_oss_20b", "gb200_nvl72", {1, 64}}}) {
+    SCOPED_TRACE(std::string(c.network) + " on " + c.cluster);
+    SetupRequest request = request_for(c.network, c.topology, 192);
+    request.top = 5;
+    const Cluster cluster = cluster_of(c.cluster);
+    const SetupResult fast = search_setups(request, cluster);
+    const SetupResult whole = search_setups_by_enumeration(request, cluster);
+    ASSERT_FALSE(whole.setups.empty());
+    ASSERT_EQ(fast.setups.size(), whole.setups.size());
+    for (std::size_t i = 0; i < fast.setups.size(); ++i) {
+      EXPECT_EQ(fast.setups[i].setup, whole.setups[i].setup) << to_text(whole.setups[i].setup);
+    }
+    EXPECT_EQ(fast.summary.setups, whole.summary.setups);
+    EXPECT_EQ(fast.summary.evaluated + fast.summary.pruned, fast.summary.setups);
+    if (fast.summary.pruned > 0) {
+      EXPECT_GE(fast.summary.pruned_bound, fast.setups.back().estimate.total() * (1.0 - 1e-12));
+    }
+    std::printf("%s: %lld setups, %.0f %% pruned\n", c.network, static_cast<long long>(fast.summary.setups),
+                100.0 * static_cast<double>(fast.summary.pruned) / static_cast<double>(fast.summary.setups));
+  }
+}
+
+TEST(SearchSetups, AnyNumberOfThreadsGivesTheSameAnswer) {
+  SetupRequest request = request_for("mixtral_8x22b", {16, 8}, 256);
+  request.top = 10;
+  const Cluster cluster = cluster_of("dgx_h100");
+  request.threads = 1;
+  const SetupResult one = search_setups(request, cluster);
+  for (const int threads : {2, 5}) {
+    request.threads = threads;
+    const SetupResult many = search_setups(request, cluster);
+    ASSERT_EQ(many.setups.size(), one.setups.size());
+    for (std::size_t i = 0; i < one.setups.size(); ++i) EXPECT_EQ(many.setups[i].setup, one.setups[i].setup);
+  }
+}
+
+TEST(SearchSetups, EverySetupFitsAndUsesAllDevices) {
+  SetupRequest request = request_for("mixtral_8x22b", {16, 8}, 256);
+  request.top = 20;
+  const Cluster cluster = cluster_of("dgx_h100");
+  for (const FoundSetup& found : search_setups(request, cluster).setups) {
+    EXPECT_EQ(found.setup.world_size(), 128);
+    EXPECT_EQ(found.setup.global_batch(), 256);
+    const ParallelDegrees& d = found.setup.degrees;
+    EXPECT_EQ(d.pp * d.edp * d.ep * d.esp, 128);
+    EXPECT_LE(found.memory.total(), cluster.device.memory);
+  }
+}
+
+TEST(SearchSetups, FixedDegreesStay) {
+  SetupRequest request = request_for("mixtral_8x7b", {2, 8}, 64);
+  request.tp = 2;
+  request.ep = 4;
+  request.top = 5;
+  for (const FoundSetup& found : search_setups(request, cluster_of("dgx_h100")).setups) {
+    EXPECT_EQ(found.setup.degrees.tp, 2);
+    EXPECT_EQ(found.setup.degrees.ep, 4);
+  }
+}
+
+TEST(SearchSetups, WhatFitsNowhereNamesTheNearestMiss) {
+  // 671 billion parameters on 8 devices of 80 GB.
+  const SetupResult result = search_setups(request_for("deepseek_v3", {1, 8}, 64), cluster_of("dgx_h100"));
+  EXPECT_TRUE(result.setups.empty());
+  ASSERT_TRUE(result.summary.nearest_miss);
+  EXPECT_GT(result.summary.nearest_miss->memory.total(), Bytes(80e9));
+}
+
+TEST(SearchSetups, RefusesAnEmptyBatch) {
+  EXPECT_THROW(static_cast<void>(search_setups(request_for("mixtral_8x7b", {1, 8}, 0), cluster_of("dgx_h100"))),
+               ConfigError);
+}
+
+}  // namespace
+}  // namespace sextant

@@ -1,0 +1,114 @@
+#include "tools/published/published_run.h"
+
+#include <map>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "models/step_estimate.h"
+
+namespace sextant {
+namespace {
+
+using ::testing::HasSubstr;
+
+const Catalogue& shipped() {
+  static const Catalogue catalogue(SEXTANT_SOURCE_DIR "/configs");
+  return catalogue;
+}
+
+using Cells = std::map<std::string, std::string, std::less<>>;
+
+// Mixtral 8x22B on 128 H100 with the given cells changed.
+CsvRow row(const Cells& changes) {
+  CsvRow row{7,
+             {{"source", "a paper"},
+              {"model", "Mixtral-8x22B"},
+              {"gpu", "H100"},
+              {"n_gpus", "128"},
+              {"gbs", "256"},
+              {"seq", "4096"},
+              {"tp", "2"},
+              {"pp", "8"},
+              {"precision", "BF16"},
+              {"tokens_per_s_per_gpu", "1000"}}};
+  for (const auto& [column, text] : changes) row.cells[column] = text;
+  return row;
+}
+
+PublishedRun run(const Cells& changes) {
+  return std::get<PublishedRun>(read_run(row(changes), shipped()));
+}
+std::string reason(const Cells& changes) {
+  return std::get<SkippedRun>(read_run(row(changes), shipped())).reason;
+}
+
+TEST(ReadRun, WhatIsLeftOpenFollowsFromTheRest) {
+  const PublishedRun r = run({});
+  EXPECT_EQ(r.line, 7);
+  EXPECT_EQ(r.setup.degrees, (ParallelDegrees{.pp = 8, .dp = 8, .cp = 1, .tp = 2, .edp = 8, .ep = 1, .esp = 2}));
+  EXPECT_EQ(r.setup.num_micro_batches, 256 / 8);
+  EXPECT_EQ(r.setup.virtual_stages, 3);  // 56 layers / 8 stages / 2
+  EXPECT_EQ(r.setup.zero_stage, 1);
+  EXPECT_FALSE(r.setup.folded);
+  // 256 x 4096 tokens at 1000 tokens/s on each of 128 devices.
+  EXPECT_DOUBLE_EQ(r.step_time.value(), 256.0 * 4096 / 1000 / 128);
+}
+
+TEST(ReadRun, ExpertsAreFoldedWhereTheRowSaysHowTheyAreCut) {
+  const PublishedRun stated = run({{"ep", "8"}, {"etp", "1"}});
+  EXPECT_TRUE(stated.setup.folded);
+  EXPECT_EQ(stated.setup.degrees.esp, 1);
+  EXPECT_EQ(stated.setup.degrees.edp, 128 / 8 / 8);
+  EXPECT_TRUE(run({{"ep", "8"}, {"notes", "MCore w/ Folding"}}).setup.folded);
+}
+
+TEST(ReadRun, TheNoteNamesMethods) {
+  EXPECT_EQ(run({{"notes", "FSDP + EP"}}).setup.zero_stage, 3);
+  EXPECT_EQ(run({{"notes", "full activation checkpointing"}}).setup.recompute, Recompute::kFull);
+  EXPECT_EQ(run({{"notes", "selective AC"}}).setup.recompute, Recompute::kSelective);
+  EXPECT_EQ(run({{"notes", "25.11 NeMo Container"}}).setup.dispatch, Dispatch::kDeduplicated);
+  EXPECT_EQ(run({{"notes", "24.07 NeMo Container"}}).setup.dispatch, Dispatch::kFlat);
+  EXPECT_TRUE(run({{"notes", "OOM"}}).out_of_memory);
+  EXPECT_EQ(run({{"notes", "peak alloc 66.5 GiB"}}).peak_memory, parse_bytes("66.5 GiB"));
+  // 800 Gbit/s of a node of 8.
+  EXPECT_DOUBLE_EQ(run({{"notes", "800 Gb/s inter-node"}}).cluster.reference->inter.bandwidth.value(), 12.5e9);
+}
+
+TEST(ReadRun, FrameworksOf16BitFloatsHaveNeitherFusedAttentionNorSequenceParallelism) {
+  const PublishedRun old = run({{"precision", "FP16"}});
+  EXPECT_FALSE(old.setup.fused_attention);
+  EXPECT_FALSE(old.setup.sequence_parallel);
+  EXPECT_EQ(old.setup.virtual_stages, 1);
+  EXPECT_TRUE(run({{"precision", "FP16"}, {"notes", "sequence parallel"}}).setup.sequence_parallel);
+}
+
+TEST(ReadRun, SpeedMayBeGivenAsRateOfProducts) {
+  const Cells none = {{"tokens_per_s_per_gpu", ""}};
+  Cells tera = none, percent = none, counted = none;
+  tera["tflops_per_gpu"] = "494.7";
+  percent["mfu"] = "50";
+  counted["tflops_per_gpu"] = "494.7";
+  counted["notes"] = "incl. recompute FLOPs";
+  const Network& network = *shipped().network("Mixtral-8x22B");
+  const double flops = model_flops_per_token(network, 4096).value() * 256 * 4096 / 128;
+  EXPECT_NEAR(run(tera).step_time.value(), flops / 494.7e12, 1e-9);
+  EXPECT_NEAR(run(percent).step_time.value(), flops / 494.7e12, 1e-9);  // half of 989.4
+  EXPECT_NEAR(run(counted).step_time.value(), flops * 4 / 3 / 494.7e12, 1e-9);
+}
+
+TEST(ReadRun, WhatCannotBeScoredSaysWhy) {
+  EXPECT_THAT(reason({{"model", "Foo"}}), HasSubstr("network 'Foo' is unknown"));
+  EXPECT_THAT(reason({{"gpu", "TPU"}}), HasSubstr("device 'TPU' is unknown"));
+  EXPECT_THAT(reason({{"seq", ""}}), HasSubstr("no seq"));
+  EXPECT_THAT(reason({{"tp", ""}, {"pp", ""}}), HasSubstr("no layout"));
+  EXPECT_THAT(reason({{"tp", "3"}}), HasSubstr("does not divide 128 devices"));
+  EXPECT_THAT(reason({{"mbs", "1.5"}}), HasSubstr("mbs is 1.5"));
+  EXPECT_THAT(reason({{"mbs", "x"}}), HasSubstr("'x' is no number"));
+  EXPECT_THAT(reason({{"tokens_per_s_per_gpu", ""}}), HasSubstr("no measured speed"));
+  EXPECT_THAT(reason({{"precision", "NVFP4"}}), HasSubstr("NVFP4"));
+}
+
+}  // namespace
+}  // namespace sextant

@@ -1,0 +1,143 @@
+#include "tools/setup_table.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace sextant {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Rates {
+  double tokens_per_s_per_device = 0.0;
+  double mfu = 0.0;  // of the 16-bit peak
+};
+
+Rates rates_of(const SetupRequest& request, const Cluster& cluster, const FoundSetup& found) {
+  const double tokens = static_cast<double>(request.global_batch * request.sequence);
+  const double rate = tokens / found.estimate.total().value() / request.topology.num_ranks();
+  return {rate, rate * model_flops_per_token(request.network, request.sequence).value() / cluster.device.peak.value()};
+}
+
+// The term that most of the difference from the fastest setup comes from.
+StepTerm deciding_term(const FoundSetup& found, const FoundSetup& fastest) {
+  int most = 0;
+  const auto difference = [&](int t) { return found.estimate[StepTerm(t)] - fastest.estimate[StepTerm(t)]; };
+  for (int t = 1; t < kNumStepTerms; ++t) {
+    if (difference(t) > difference(most)) most = t;
+  }
+  return StepTerm(most);
+}
+
+std::string explanation(const FoundSetup& found, const FoundSetup& fastest) {
+  const StepTerm overhead = found.estimate.largest_overhead();
+  std::string text = fmt::format("most overhead: {} {}; memory most by {}", to_text(overhead),
+                                 to_text(found.estimate[overhead]), found.memory.largest().name);
+  if (&found == &fastest) return text;
+  const StepTerm term = deciding_term(found, fastest);
+  return text + fmt::format("; slower than the first by +{} {}", to_text(found.estimate[term] - fastest.estimate[term]),
+                            to_text(term));
+}
+
+Json setup_json(const SetupRequest& request, const Cluster& cluster, const FoundSetup& found) {
+  const TrainingSetup& s = found.setup;
+  const double time = found.estimate.total().value();
+  const Rates rates = rates_of(request, cluster, found);
+  Json terms = Json::object(), memory = Json::object();
+  for (int t = 0; t < kNumStepTerms; ++t) terms[to_text(StepTerm(t))] = found.estimate[StepTerm(t)].value();
+  for (const MemoryTerm& term : found.memory.terms) memory[term.name] = term.bytes.value();
+  return {{"layout",
+           {{"pp", s.degrees.pp},
+            {"dp", s.degrees.dp},
+            {"cp", s.degrees.cp},
+            {"tp", s.degrees.tp},
+            {"edp", s.degrees.edp},
+            {"ep", s.degrees.ep},
+            {"esp", s.degrees.esp}}},
+          {"micro_batch", s.micro_batch},
+          {"num_micro_batches", s.num_micro_batches},
+          {"schedule", s.degrees.pp == 1      ? "no_pipeline"
+                       : s.virtual_stages > 1 ? "interleaved_1f1b"
+                                              : "1f1b"},
+          {"virtual_stages", s.virtual_stages},
+          {"zero_stage", s.zero_stage},
+          {"recompute", to_text(s.recompute)},
+          {"dispatch", to_text(s.dispatch)},
+          {"precision", to_text(s.precision)},
+          {"r_fwd", 1},
+          {"r_bwd", 1},
+          {"executable", false},
+          {"executable_why", "the bundled executor trains on measured clusters, one pipeline stage"},
+          {"step_time_s", time},
+          {"step_time_interval_s", {time * (1.0 - kReferenceSpread), time * (1.0 + kReferenceSpread)}},
+          {"terms_s", std::move(terms)},
+          {"peak_memory_bytes", found.memory.total().value()},
+          {"memory_bytes", std::move(memory)},
+          {"tokens_per_s_per_device", rates.tokens_per_s_per_device},
+          {"mfu", rates.mfu}};
+}
+
+}  // namespace
+
+std::string setup_table(const SetupRequest& request, const Cluster& cluster, const SetupResult& result) {
+  constexpr const char* kRow = "{:<70}{:>11}{:>24}{:>11}{:>14}{:>8}\n";
+  std::string text = fmt::format(kRow, "setup", "step time", "interval", "memory", "tokens/s/dev", "MFU");
+  for (const FoundSetup& found : result.setups) {
+    const Seconds time = found.estimate.total();
+    const Rates rates = rates_of(request, cluster, found);
+    text += fmt::format(
+        kRow, to_text(found.setup), to_text(time),
+        fmt::format("{} .. {}", to_text(time * (1.0 - kReferenceSpread)), to_text(time * (1.0 + kReferenceSpread))),
+        to_text(found.memory.total()), fmt::format("{:.0f}", rates.tokens_per_s_per_device),
+        fmt::format("{:.1f}%", 100.0 * rates.mfu));
+    text += "    " + explanation(found, result.setups.front()) + "\n";
+  }
+  return text;
+}
+
+std::string setup_summary(const SetupSearchSummary& summary) {
+  const std::string bound = summary.pruned > 0 ? fmt::format(" (none below {})", to_text(summary.pruned_bound)) : "";
+  return fmt::format("{} setups, {} priced, {} pruned{}, {} do not fit, {}\n", summary.setups, summary.evaluated,
+                     summary.pruned, bound, summary.too_large, to_text(summary.search_time));
+}
+
+std::string setup_result_json(const SetupRequest& request, const Cluster& cluster, const SetupResult& result) {
+  Json json{{"status", result.setups.empty() ? "infeasible" : "found"}};
+  if (!result.setups.empty()) {
+    json.update(setup_json(request, cluster, result.setups.front()));
+    // Everything that was not priced is bounded from below by more than the fastest setup.
+    json["lower_bound_s"] = result.setups.front().estimate.total().value();
+    json["optimality_gap"] = 0.0;
+    json["alternatives"] = Json::array();
+    for (std::size_t i = 1; i < result.setups.size(); ++i) {
+      Json next = setup_json(request, cluster, result.setups[i]);
+      next["why_slower"] = to_text(deciding_term(result.setups[i], result.setups.front()));
+      json["alternatives"].push_back(std::move(next));
+    }
+  }
+  json["worst_source"] = to_text(CostSource::kDatasheet);
+  json["search"] = {{"candidates", result.summary.setups},
+                    {"simulated", result.summary.evaluated},
+                    {"pruned", result.summary.pruned},
+                    {"do_not_fit", result.summary.too_large},
+                    {"seconds", result.summary.search_time.value()}};
+  return json.dump() + "\n";
+}
+
+std::string infeasible_setups_text(const SetupRequest& request, const Cluster& cluster, const SetupResult& result) {
+  const int devices = request.topology.num_ranks();
+  if (!result.summary.nearest_miss) {
+    return fmt::format("no feasible plan: no degrees divide {} devices, batch {} and sequence {} (and what is fixed)",
+                       devices, request.global_batch, request.sequence);
+  }
+  const FoundSetup& miss = *result.summary.nearest_miss;
+  return fmt::format(
+      "no feasible plan: memory: of {} setups the smallest, {}, needs {} of {} on {} devices, most by {} "
+      "({})",
+      result.summary.setups, to_text(miss.setup), to_text(miss.memory.total()), to_text(cluster.device.memory), devices,
+      miss.memory.largest().name, to_text(miss.memory.largest().bytes));
+}
+
+}  // namespace sextant

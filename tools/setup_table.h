@@ -1,0 +1,26 @@
+// Training setups found for a machine known by reference, as a table for people and as JSON for programs.
+#pragma once
+
+#include <string>
+
+#include "planner/setup_search.h"
+
+namespace sextant {
+
+// How far predictions on reference clusters are from published runs, as a share: about four of five 16-bit runs
+// on A100 and H100 lie within (`sextant validate`). The interval of a setup's step time.
+inline constexpr double kReferenceSpread = 0.2;
+
+// A heading and two lines a setup: layout, micro-batch, methods, predicted time, memory, rates; then what costs most
+// and, for all but the first, the term that makes it slower than the first.
+[[nodiscard]] std::string setup_table(const SetupRequest& request, const Cluster& cluster, const SetupResult& result);
+// "1234 setups, 200 priced, 1034 pruned (bound 1.2 s), 3 do not fit, 12 ms"
+[[nodiscard]] std::string setup_summary(const SetupSearchSummary& summary);
+// One JSON object: the fastest setup, how the search went, the next ones as `alternatives`.
+[[nodiscard]] std::string setup_result_json(const SetupRequest& request, const Cluster& cluster,
+                                            const SetupResult& result);
+// Why nothing was found: what the nearest miss lacks, or that nothing divides.
+[[nodiscard]] std::string infeasible_setups_text(const SetupRequest& request, const Cluster& cluster,
+                                                 const SetupResult& result);
+
+}  // namespace sextant

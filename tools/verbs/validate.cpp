@@ -1,0 +1,171 @@
+// sextant validate: the models scored against measured runs from anywhere.
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "tools/published/scores.h"
+#include "tools/verbs/verbs.h"
+
+namespace sextant {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct ValidateArguments {
+  std::string runs;
+  std::string configs = std::filesystem::is_directory("configs/networks") ? "configs" : SEXTANT_CONFIGS;
+  bool all_rows = false;
+  bool json = false;
+};
+
+Json rows_json(const Scores& scores) {
+  Json rows = Json::array();
+  for (const ScoredRun& scored : scores.runs) {
+    Json terms = Json::object();
+    for (int t = 0; t < kNumStepTerms; ++t) {
+      terms[to_text(StepTerm(t))] = scored.estimate[StepTerm(t)].value();
+    }
+    rows.push_back({{"line", scored.run.line},
+                    {"source", scored.run.source},
+                    {"group", scored.run.group},
+                    {"setup", to_text(scored.run.setup)},
+                    {"predicted_s", scored.estimate.total().value()},
+                    {"measured_s", scored.run.step_time.value()},
+                    {"error", scored.error()},
+                    {"terms_s", std::move(terms)}});
+  }
+  return rows;
+}
+
+Json parts_json(const std::vector<PartScore>& parts) {
+  Json json = Json::array();
+  for (const PartScore& part : parts) {
+    json.push_back({{"name", part.name},
+                    {"rows", part.rows},
+                    {"mean_error", part.mean_error},
+                    {"mean_abs_error", part.mean_abs_error}});
+  }
+  return json;
+}
+
+Json scores_json(const Scores& scores) {
+  Json skipped = Json::array();
+  for (const SkippedRun& run : scores.skipped) {
+    skipped.push_back({{"row", run.line}, {"source", run.source}, {"reason", run.reason}});
+  }
+  Json groups = Json::array();
+  for (const GroupScore& group : scores.groups) {
+    groups.push_back({{"name", group.name},
+                      {"rows", group.rows},
+                      {"kendall_tau", group.kendall_tau},
+                      {"top1_regret", group.top1_regret}});
+  }
+  return {{"rows", scores.runs.size() + scores.skipped.size()},
+          {"predicted", scores.runs.size()},
+          {"skipped", std::move(skipped)},
+          {"mean_abs_pct_error", 100.0 * scores.mean_abs_error},
+          {"groups", std::move(groups)},
+          {"kendall_tau", scores.kendall_tau},
+          {"top1_regret", scores.top1_regret},
+          {"sources", parts_json(scores.sources)},
+          {"devices", parts_json(scores.devices)},
+          {"memory",
+           {{"published_peaks", scores.peaks.size()},
+            {"ran_but_refused", scores.wrongly_refused.size()},
+            {"ran_out_but_taken", scores.wrongly_taken.size()}}},
+          {"predictions", rows_json(scores)}};
+}
+
+std::string parts_text(const char* heading, const std::vector<PartScore>& parts) {
+  std::string text = fmt::format("{:<66}{:>6}{:>12}{:>12}\n", heading, "rows", "mean error", "mean |err|");
+  for (const PartScore& part : parts) {
+    text += fmt::format("{:<66.65}{:>6}{:>10.1f} %{:>10.1f} %\n", part.name, part.rows, 100.0 * part.mean_error,
+                        100.0 * part.mean_abs_error);
+  }
+  return text;
+}
+
+double memory_error(const MemoryScore& scored) {
+  return scored.memory.total() / *scored.run.peak_memory - 1.0;
+}
+
+std::string memory_rows(const char* what, const std::vector<MemoryScore>& rows) {
+  std::string text;
+  for (const MemoryScore& scored : rows) {
+    const MemoryTerm& largest = scored.memory.largest();
+    text += fmt::format(
+        "{} line {}: {}  {}: {} of {}{}, most by {}\n", what, scored.run.line, scored.run.group,
+        to_text(scored.run.setup), to_text(scored.memory.total()), to_text(scored.run.cluster.device.memory),
+        scored.run.peak_memory ? fmt::format(", published {}", to_text(*scored.run.peak_memory)) : "", largest.name);
+  }
+  return text;
+}
+
+std::string memory_text(const Scores& scores) {
+  double sum = 0.0;
+  for (const MemoryScore& peak : scores.peaks) sum += std::abs(memory_error(peak));
+  const double mean = scores.peaks.empty() ? 0.0 : sum / static_cast<double>(scores.peaks.size());
+  return fmt::format(
+      "memory: {} published peaks, mean |error| {:.1f} %; {} rows ran that do not fit, {} ran out that "
+      "fit\n",
+      scores.peaks.size(), 100.0 * mean, scores.wrongly_refused.size(), scores.wrongly_taken.size());
+}
+
+std::string scores_text(const Scores& scores, bool all_rows) {
+  std::string text;
+  if (all_rows) {
+    for (const ScoredRun& scored : scores.runs) {
+      text +=
+          fmt::format("{:+7.1f} %  line {:<4} {}  {}  {} for {}, most overhead: {}\n", 100.0 * scored.error(),
+                      scored.run.line, scored.run.group, to_text(scored.run.setup), to_text(scored.estimate.total()),
+                      to_text(scored.run.step_time), to_text(scored.estimate.largest_overhead()));
+    }
+    for (const SkippedRun& run : scores.skipped) text += fmt::format("skipped line {}: {}\n", run.line, run.reason);
+    text += memory_rows("peak", scores.peaks) + memory_rows("ran, does not fit", scores.wrongly_refused) +
+            memory_rows("ran out, fits", scores.wrongly_taken) + "\n";
+  }
+  text += parts_text("source", scores.sources) + "\n" + parts_text("device", scores.devices);
+  text += fmt::format("\n{:<66}{:>6}{:>12}{:>12}\n", "layouts of one job", "rows", "Kendall tau", "regret");
+  for (const GroupScore& group : scores.groups) {
+    text += fmt::format("{:<66.65}{:>6}{:>12.2f}{:>10.1f} %\n", group.name, group.rows, group.kendall_tau,
+                        100.0 * group.top1_regret);
+  }
+  return text +
+         fmt::format(
+             "\n{} rows, {} predicted, {} skipped{}: mean |error| {:.1f} %, Kendall tau {:.2f} and top-1 "
+             "regret {:.1f} % over {} groups\n",
+             scores.runs.size() + scores.skipped.size(), scores.runs.size(), scores.skipped.size(),
+             all_rows ? "" : " (--rows lists them)", 100.0 * scores.mean_abs_error, scores.kendall_tau,
+             100.0 * scores.top1_regret, scores.groups.size()) +
+         memory_text(scores);
+}
+
+int run_validate(const ValidateArguments& arguments) {
+  const Catalogue catalogue(arguments.configs);
+  const Scores scores = score(read_csv(arguments.runs, required_run_columns()), catalogue);
+  fmt::print("{}", arguments.json ? scores_json(scores).dump() + "\n" : scores_text(scores, arguments.all_rows));
+  return 0;
+}
+
+}  // namespace
+
+void add_validate_verb(CLI::App& app, RunVerb& run) {
+  auto* verb = app.add_subcommand("validate", "Score the models against measured training runs from anywhere.");
+  verb->footer("Networks and devices are found by name or alias in CONFIGS/networks and CONFIGS/clusters.");
+  auto arguments = std::make_shared<ValidateArguments>();
+  verb->add_option("--runs", arguments->runs, "Table of runs, comma-separated with a header")
+      ->required()
+      ->type_name("FILE");
+  verb->add_option("--configs", arguments->configs, "Folder of networks/ and clusters/")
+      ->type_name("FOLDER")
+      ->capture_default_str();
+  verb->add_flag("--rows", arguments->all_rows, "Print every row, and why rows were skipped");
+  verb->add_flag("--json", arguments->json, "Print one JSON object on stdout");
+  verb->callback([arguments, &run] { run = [arguments] { return run_validate(*arguments); }; });
+}
+
+}  // namespace sextant
