@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "models/error.h"
+#include "models/step_support.h"
 #include "models/yaml_io.h"
 
 namespace sextant {
@@ -73,7 +74,7 @@ std::vector<Variant> vary_all(const ConfigNode& base, const ConfigNode& map) {
 
 // A path; {file: PATH, vary: {...}}; or the keys of a network and, where wanted, vary.
 std::vector<Network> read_network(const ConfigNode& node, const fs::path& folder) {
-  if (node.is_scalar()) return {load_network(folder / node.as_string())};
+  if (node.is_scalar()) return {load_supported_network(folder / node.as_string())};
   ConfigNode base = node.has("vary") ? node.without("vary") : node;
   if (base.has("file")) {
     node.expect_keys({"file"}, {"vary"});
@@ -84,6 +85,7 @@ std::vector<Network> read_network(const ConfigNode& node, const fs::path& folder
   std::vector<Network> networks;
   for (const Variant& variant : variants) {
     networks.push_back(parse_network(variant.map));
+    if (const auto reason = unsupported_by_step_model(networks.back())) node.fail(*reason);
     networks.back().name += variant.suffix;
   }
   return networks;

@@ -106,8 +106,8 @@ std::vector<RowGroup> group_rows(std::span<const ExperimentRow> rows, std::strin
 Accuracy accuracy(std::span<const ExperimentRow> rows, Seconds ExperimentRow::*predicted) {
   const std::vector<Comparison> all = comparisons(rows, predicted);
   const std::vector<double> absolute = absolute_errors(all);
-  std::vector<double> with_sign;
-  for (const Comparison& one : all) with_sign.push_back(relative_error(one));
+  std::vector<double> with_sign(all.size());
+  std::ranges::transform(all, with_sign.begin(), relative_error);
   std::vector<double> taus;
   std::vector<double> regrets;
   for (const RowGroup& group : group_rows(rows, &ExperimentRow::name)) {

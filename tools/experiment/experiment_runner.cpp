@@ -58,8 +58,19 @@ std::vector<std::string> share_texts(World& world, const std::vector<std::string
   return shared;
 }
 
-Seconds time_left(Seconds elapsed, Seconds done, Seconds remaining) {
-  return done > Seconds(0.0) ? elapsed * (remaining / done) : Seconds(0.0);
+RunProgress run_progress(const ExperimentRun& run, const RunStart& start) {
+  const auto plans = static_cast<std::int64_t>(run.plans.size());
+  RunProgress progress{.number = plans * start.repeat + start.index + 1, .total = plans * run.repeats, .left = {}};
+  Seconds round;   // predicted, of all plans once
+  Seconds before;  // ... of those before this one
+  for (std::int64_t i = 0; i < plans; ++i) {
+    const Seconds step_time = run.plans[static_cast<std::size_t>(i)].prediction.step_time;
+    round += step_time;
+    if (i < start.index) before += step_time;
+  }
+  const Seconds done = round * start.repeat + before;
+  if (progress.number > 1) progress.left = start.elapsed * ((round * run.repeats - done) / done);
+  return progress;
 }
 
 }  // namespace sextant

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,7 +39,18 @@ struct ExperimentRun {
 // The texts of rank 0 on every rank. Collective over `world`.
 [[nodiscard]] std::vector<std::string> share_texts(World& world, const std::vector<std::string>& texts);
 
-// Time left when plan runs of `done` predicted seconds took `elapsed`, and `remaining` are left.
-[[nodiscard]] Seconds time_left(Seconds elapsed, Seconds done, Seconds remaining);
+// Where an experiment stands, counted in runs of a plan.
+struct RunProgress {
+  std::int64_t number = 0;  // of the run that starts, from 1
+  std::int64_t total = 0;
+  std::optional<Seconds> left;  // from how long the runs so far took for their predicted times; absent for the first
+};
+// Before a run starts, `elapsed` after the start of the first. REQUIRES: a run that `run` has.
+struct RunStart {
+  int index = 0;  // of the plan
+  int repeat = 0;
+  Seconds elapsed;
+};
+[[nodiscard]] RunProgress run_progress(const ExperimentRun& run, const RunStart& start);
 
 }  // namespace sextant

@@ -88,7 +88,7 @@ class ExperimentJob {
   void make_plans();
   void share_plans();
   [[nodiscard]] std::vector<StepTimes> measure();
-  void show_progress(int index, int repeat);
+  void show(const RunProgress& progress, const ExperimentPlan& plan);
   void finish(const std::vector<StepTimes>& times) const;
 
   World& world_;
@@ -101,7 +101,6 @@ class ExperimentJob {
   std::unique_ptr<CostModel> costs_;
   ExperimentPlans made_;     // rank 0 only
   std::vector<Plan> plans_;  // the same on every rank
-  std::chrono::steady_clock::time_point started_;
 };
 
 void ExperimentJob::prepare() {
@@ -153,14 +152,17 @@ Cluster ExperimentJob::measure_cluster() {
 }
 
 void ExperimentJob::make_plans() {
-  const auto show = [this](int points) {
-    if (is_terminal(stderr)) fmt::print(stderr, "\rplanning: {}\033[K", points);
+  const bool rewrites = is_terminal(stderr);
+  const auto show = [rewrites](int points) {
+    if (rewrites) fmt::print(stderr, "\rplanning: {}\033[K", points);
   };
+  if (!rewrites) fmt::print(stderr, "planning\n");
   made_ = plan_experiment(experiment_, *cluster_, world_.topology(), show);
-  if (is_terminal(stderr)) fmt::print(stderr, "\r\033[K");
+  fmt::print(stderr, "{}{} plans, {} skipped\n", rewrites ? "\r\033[K" : "", made_.plans.size(), made_.skipped.size());
   if (!made_.plans.empty()) return;
-  tell_error(fmt::format("no feasible plan: {} skipped, e.g. {} on {}: {}", made_.skipped.size(),
-                         made_.skipped.front().schedule, made_.skipped.front().layout, made_.skipped.front().reason));
+  const SkippedPlan& first = made_.skipped.front();
+  tell_error(fmt::format("no feasible plan: {} skipped, e.g. {} on {}: {}", made_.skipped.size(), first.schedule,
+                         first.layout, first.reason));
 }
 
 // Rank 0's plans, so that all ranks run the same whatever processor each has.
@@ -178,36 +180,27 @@ void ExperimentJob::share_plans() {
 }
 
 std::vector<StepTimes> ExperimentJob::measure() {
-  started_ = std::chrono::steady_clock::now();
-  return measure_plans(world_, {.plans = plans_,
-                                .costs = *costs_,
-                                .corpus = shared_.corpus,
-                                .steps = experiment_.steps,
-                                .warmup_steps = experiment_.warmup_steps,
-                                .repeats = experiment_.repeats,
-                                .on_start = [this](int index, int repeat) { show_progress(index, repeat); }});
+  const auto started = std::chrono::steady_clock::now();
+  ExperimentRun run{.plans = plans_,
+                    .costs = *costs_,
+                    .corpus = shared_.corpus,
+                    .steps = experiment_.steps,
+                    .warmup_steps = experiment_.warmup_steps,
+                    .repeats = experiment_.repeats,
+                    .on_start = nullptr};
+  run.on_start = [&](int index, int repeat) {
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - started;
+    const RunStart start{.index = index, .repeat = repeat, .elapsed = Seconds(elapsed.count())};
+    if (speaks()) show(run_progress(run, start), made_.plans[static_cast<std::size_t>(index)]);
+  };
+  return measure_plans(world_, run);
 }
 
-void ExperimentJob::show_progress(int index, int repeat) {
-  if (!speaks()) return;
-  Seconds of_round;  // predicted, of all plans
-  Seconds before;    // ... of those that ran in this round
-  for (std::size_t i = 0; i < plans_.size(); ++i) {
-    of_round += plans_[i].prediction.step_time;
-    if (static_cast<int>(i) < index) before += plans_[i].prediction.step_time;
-  }
-  const Seconds done = of_round * repeat + before;
-  const Seconds elapsed(std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count());
-  const ExperimentPlan& plan = made_.plans[static_cast<std::size_t>(index)];
-  const auto total = static_cast<std::int64_t>(plans_.size()) * experiment_.repeats;
-  const std::int64_t number = static_cast<std::int64_t>(plans_.size()) * repeat + index + 1;
-  line_.show(fmt::format(
-                 "{}/{}  {} left  {}: {} on {}", number, total,
-                 number == 1
-                     ? "-"
-                     : fmt::format("{:.0f} s", time_left(elapsed, done, of_round * experiment_.repeats - done).value()),
-                 plan.name, to_text(plan.plan.schedule.policy), to_text(plan.plan.step.layout.degrees())),
-             number, total);
+void ExperimentJob::show(const RunProgress& progress, const ExperimentPlan& plan) {
+  const std::string left = progress.left ? fmt::format(", {:.0f} s left", progress.left->value()) : "";
+  const std::string text = fmt::format("{}/{}{}: {}, {} on {}", progress.number, progress.total, left, plan.name,
+                                       to_text(plan.plan.schedule.policy), to_text(plan.plan.step.layout.degrees()));
+  line_.show(text, progress.number, progress.total);
 }
 
 void ExperimentJob::finish(const std::vector<StepTimes>& times) const {

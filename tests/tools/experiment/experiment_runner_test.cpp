@@ -64,10 +64,21 @@ TEST(ShareTexts, EveryRankGetsThoseOfRankZero) {
   });
 }
 
-TEST(TimeLeft, GrowsWithWhatIsLeft) {
-  // 10 s for 2 predicted seconds, 6 left: 30 s
-  EXPECT_EQ(time_left(Seconds(10.0), Seconds(2.0), Seconds(6.0)), Seconds(30.0));
-  EXPECT_EQ(time_left(Seconds(10.0), Seconds(0.0), Seconds(6.0)), Seconds(0.0));
+TEST(RunProgress, TimeLeftFollowsThePredictions) {
+  const Cluster cluster = four_ranks();
+  const ExperimentPlans made = plan_experiment(small_experiment(), cluster, cluster.topology, [](int) {});
+  std::vector<Plan> plans{made.plans.at(0).plan, made.plans.at(1).plan};
+  plans[0].prediction.step_time = Seconds(1.0);
+  plans[1].prediction.step_time = Seconds(3.0);
+  const auto costs = make_cost_model(cluster);
+  const Corpus corpus = random_corpus(256, 100);
+  const ExperimentRun run{.plans = plans, .costs = *costs, .corpus = corpus, .repeats = 3, .on_start = nullptr};
+  // Of 3 rounds of 1 + 3 predicted seconds 4 + 1 are done in 10 s: 7 are left, 14 s
+  const RunProgress progress = run_progress(run, {.index = 1, .repeat = 1, .elapsed = Seconds(10.0)});
+  EXPECT_EQ(progress.number, 4);
+  EXPECT_EQ(progress.total, 6);
+  EXPECT_EQ(progress.left, Seconds(14.0));
+  EXPECT_EQ(run_progress(run, {}).left, std::nullopt);
 }
 
 }  // namespace
