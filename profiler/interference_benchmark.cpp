@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "executor/device_buffer.h"
+#include "models/error.h"
 
 namespace sextant {
 namespace {
@@ -172,6 +173,24 @@ std::vector<Contention> measure_contention(World& world, Seconds synchronization
     const SlowDowns factors = measure_tier(world, tier, synchronization, options);
     result.push_back({.victim = Resource::kCompute, .aggressor = tier, .factor = factors.first});
     result.push_back({.victim = tier, .aggressor = Resource::kCompute, .factor = factors.second});
+  }
+  return result;
+}
+
+Interference measure_interference(World& world, const RepeatOptions& options) {
+  const Seconds synchronization = measure_synchronization(world, options);
+  return {synchronization, measure_contention(world, synchronization, options)};
+}
+
+Interference median_of(const std::vector<Interference>& rounds) {
+  SEXTANT_CHECK(!rounds.empty(), "no round of interference was measured");
+  std::vector<double> waits;
+  for (const Interference& round : rounds) waits.push_back(round.synchronization.value());
+  Interference result{Seconds(median(std::move(waits))), rounds.front().contention};
+  for (std::size_t pair = 0; pair < result.contention.size(); ++pair) {
+    std::vector<double> factors;
+    for (const Interference& round : rounds) factors.push_back(round.contention.at(pair).factor);
+    result.contention[pair].factor = median(std::move(factors));
   }
   return result;
 }

@@ -22,6 +22,16 @@ namespace sextant {
 [[nodiscard]] std::vector<Contention> measure_contention(World& world, Seconds synchronization,
                                                          const RepeatOptions& options);
 
+// Both of the above, once.
+struct Interference {
+  Seconds synchronization;
+  std::vector<Contention> contention;
+};
+[[nodiscard]] Interference measure_interference(World& world, const RepeatOptions& options);
+// The median of each number over rounds that were measured some time apart: one round on a machine that others use
+// may be off by much. REQUIRES: at least one round, all of one job.
+[[nodiscard]] Interference median_of(const std::vector<Interference>& rounds);
+
 // Two streams start together; alone they would take `first_alone` and `second_alone`. Slow-downs of
 // both while they overlap, from when each ended (the later one runs on at full rate). At least 1.
 struct SlowDowns {

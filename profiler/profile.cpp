@@ -22,11 +22,13 @@ std::string today() {
 }
 
 RepeatOptions repeat_options(bool quick) {
-  return quick ? RepeatOptions{.repeats = 5, .block_time = Seconds(0.008), .max_calls = 100}
+  return quick ? RepeatOptions{.repeats = 5, .block_time = Seconds(0.02), .max_calls = 200}
                : RepeatOptions{.repeats = 15, .block_time = Seconds(0.025), .max_calls = 400};
 }
 
 // Longer blocks: these are differences of times.
+constexpr int kInterferenceRounds = 3;
+
 RepeatOptions interference_options(bool quick) {
   return {.repeats = quick ? 9 : 25, .block_time = Seconds(0.05), .max_calls = 2000};
 }
@@ -70,7 +72,7 @@ DeviceSpec device_spec(const std::vector<KernelSeries>& kernels, int element_byt
 
 int count_measurements(World& world, const CollectiveBenchmarkOptions& collectives,
                        const KernelBenchmarkOptions& kernels) {
-  int total = 3 + count_collective_measurements(world.topology(), collectives);
+  int total = 1 + kInterferenceRounds + count_collective_measurements(world.topology(), collectives);
   for (const KernelCase& kernel_case : kernel_cases(world.topology(), kernels)) {
     total += static_cast<int>(kernel_case.tasks.size());
   }
@@ -118,12 +120,19 @@ Cluster profile(World& world, const ProfileOptions& options) {
   cluster.date = today();
   on_measurement("launch latency");
   cluster.launch_latency = measure_launch_latency(world, 100, options.quick ? 7 : 21);
-  on_measurement("waiting at collectives");
-  cluster.synchronization = measure_synchronization(world, interference_options(options.quick));
-  on_measurement("work beside collectives");
-  cluster.contention = measure_contention(world, cluster.synchronization, interference_options(options.quick));
+  std::vector<Interference> rounds;  // at the start, in the middle and at the end
+  const auto interfere = [&] {
+    on_measurement("waiting at collectives, work beside them");
+    rounds.push_back(measure_interference(world, interference_options(options.quick)));
+  };
+  interfere();
   cluster.collectives = measure_collectives(world, collectives, on_measurement);
+  interfere();
   cluster.kernels = measure_kernels(world, kernels, on_measurement);
+  interfere();
+  const Interference interference = median_of(rounds);
+  cluster.synchronization = interference.synchronization;
+  cluster.contention = interference.contention;
   cluster.device = device_spec(cluster.kernels, cluster.element_bytes, world.device().memory());
   fit_cluster(cluster);
   progress.done = progress.total;

@@ -36,6 +36,20 @@ RepeatOptions brief() {
   return {.repeats = 3, .block_time = Seconds(0.002), .max_calls = 4};
 }
 
+TEST(MedianOf, TakesTheMedianOfEachNumber) {
+  const auto round = [](double wait_s, double first, double second) {
+    return Interference{
+        Seconds(wait_s),
+        {{Resource::kCompute, Resource::kIntra, first}, {Resource::kIntra, Resource::kCompute, second}}};
+  };
+  const Interference median = median_of({round(6e-3, 1.1, 3.0), round(1e-3, 1.9, 1.0), round(2e-3, 1.2, 2.0)});
+  EXPECT_EQ(median.synchronization, Seconds(2e-3));
+  ASSERT_EQ(median.contention.size(), 2U);
+  EXPECT_EQ(median.contention[0].factor, 1.2);
+  EXPECT_EQ(median.contention[1].factor, 2.0);
+  EXPECT_EQ(median.contention[1].victim, Resource::kIntra);
+}
+
 TEST(MeasureContention, OneRankHasNobodyToWaitFor) {
   launch(Backend::kLocal, {.num_ranks = 1}, [](World& world) {
     EXPECT_EQ(measure_synchronization(world, brief()), Seconds(0.0));

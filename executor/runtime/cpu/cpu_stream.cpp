@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "executor/runtime/cpu/denormals.h"
 #include "models/error.h"
 
 namespace sextant {
@@ -121,6 +122,7 @@ void CpuStream::synchronize() {
 }
 
 void CpuStream::run() {
+  flush_denormals();
   std::vector<std::function<void()>> taken;
   std::unique_lock lock(mutex_);
   while (true) {

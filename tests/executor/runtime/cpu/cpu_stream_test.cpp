@@ -2,9 +2,11 @@
 
 #include <atomic>
 #include <future>
+#include <thread>
 
 #include <gtest/gtest.h>
 
+#include "executor/runtime/cpu/denormals.h"
 #include "models/error.h"
 
 namespace sextant {
@@ -156,6 +158,22 @@ TEST(CpuStream, IsNotAbandonedWithoutWork) {
   };
   EXPECT_THROW(fail(), ConfigError);
   EXPECT_FALSE(abandoned);
+}
+
+// 1e-30 x 1e-10 is below the least normalised float.
+TEST(CpuStream, NumbersTooSmallToBeNormalisedCountAsZero) {
+  bool can_flush = false;
+  std::thread([&] { can_flush = flush_denormals(); }).join();
+  CpuStream stream("small", {});
+  float product = -1.0F;
+  stream.enqueue([&] {
+    const volatile float small = 1e-30F;
+    product = small * 1e-10F;
+  });
+  stream.synchronize();
+  EXPECT_EQ(product == 0.0F, can_flush);
+  const volatile float small = 1e-30F;
+  EXPECT_NE(small * 1e-10F, 0.0F) << "threads that are no stream compute as ever";
 }
 
 }  // namespace

@@ -1,0 +1,9 @@
+#include "executor/runtime/cpu/denormals.h"
+
+namespace sextant {
+
+bool flush_denormals() {
+  return false;
+}
+
+}  // namespace sextant
