@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -15,6 +16,8 @@
 
 #include "executor/device_buffer.h"
 #include "models/error.h"
+#include "planner/simulator.h"
+#include "planner/task_graph.h"
 
 namespace sextant {
 namespace {
@@ -109,6 +112,64 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+// ---- a pipelined block, as a schedule runs it: kChunks of exchange, work, exchange back ----
+
+constexpr int kChunks = 8;
+
+// Time of the block on the slowest rank.
+Seconds run_block(World& world, Stream& compute, Stream& link, const Exchange& exchange, const BusyWork& work) {
+  std::vector<std::unique_ptr<Event>> arrived, worked;
+  world.communicator().barrier(link);
+  link.synchronize();
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < kChunks; ++i) {
+    exchange(link);
+    link.record(*arrived.emplace_back(world.device().make_event()));
+    compute.wait(*arrived.back());
+    compute.enqueue(work);
+    compute.record(*worked.emplace_back(world.device().make_event()));
+  }
+  for (const auto& event : worked) {
+    link.wait(*event);
+    exchange(link);
+  }
+  link.synchronize();
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  return Seconds(slowest_rank(world, {elapsed.count()}).front());
+}
+
+TaskGraph block_graph() {
+  TaskGraph graph;
+  const auto append = [&](Resource queue, Work work, std::vector<TaskId> dependencies) {
+    const auto id = static_cast<TaskId>(graph.tasks.size());
+    graph.tasks.push_back({.work = work, .uses = {queue}, .queue = queue, .dependencies = std::move(dependencies)});
+    graph.order[static_cast<std::size_t>(queue)].push_back(id);
+    return id;
+  };
+  std::vector<TaskId> chunks;
+  for (int i = 0; i < kChunks; ++i) chunks.push_back(append(Resource::kIntra, CollectiveWork{}, {}));
+  for (TaskId& chunk : chunks) chunk = append(Resource::kCompute, KernelWork{}, {chunk});
+  for (const TaskId chunk : chunks) append(Resource::kIntra, CollectiveWork{}, {chunk});
+  return graph;
+}
+
+// Prices the tasks of block_graph.
+class BlockCosts : public CostModel {
+ public:
+  BlockCosts(Seconds work, Seconds exchange, SlowDowns slow_downs)
+      : work_(work), exchange_(exchange), slow_downs_(slow_downs) {}
+  [[nodiscard]] CostEstimate kernel(const KernelWork& /*work*/) const override { return {.time = work_}; }
+  [[nodiscard]] CostEstimate collective(const CollectiveWork& /*work*/) const override { return {.time = exchange_}; }
+  [[nodiscard]] double slowdown(Resource victim, Resource /*aggressor*/) const override {
+    return victim == Resource::kCompute ? slow_downs_.first : slow_downs_.second;
+  }
+
+ private:
+  Seconds work_;
+  Seconds exchange_;
+  SlowDowns slow_downs_;
+};
+
 // Slow-downs of work (first) and exchanges (second) on one tier.
 SlowDowns measure_tier(World& world, Resource tier, Seconds synchronization, const RepeatOptions& options) {
   const BusyWork work = calibrated_work(world);
@@ -130,7 +191,16 @@ SlowDowns measure_tier(World& world, Resource tier, Seconds synchronization, con
     first.push_back(factors.first);
     second.push_back(factors.second);
   }
-  return {median(std::move(first)), median(std::move(second))};
+  const SlowDowns side_by_side{median(std::move(first)), median(std::move(second))};
+  std::vector<double> blocks;
+  for (int repeat = 0; repeat < options.repeats; ++repeat) {
+    blocks.push_back(run_block(world, *compute, *link, exchange, work).value());
+  }
+  return {side_by_side.first,
+          std::max(side_by_side.second, block_slow_down({.work = work_alone,
+                                                         .exchange = exchange_alone,
+                                                         .block = Seconds(median(std::move(blocks))),
+                                                         .of_work = side_by_side.first}))};
 }
 
 }  // namespace
@@ -146,6 +216,22 @@ SlowDowns slow_downs(const EndTimes& alone, const EndTimes& together) {
   const Seconds done = std::max(longer_alone - (longer_end - shorter_end), 0.01 * shorter_end);
   const double longer = std::max(1.0, shorter_end / done);
   return first_is_shorter ? SlowDowns{shorter, longer} : SlowDowns{longer, shorter};
+}
+
+double block_slow_down(const BlockTimes& times) {
+  constexpr double kMost = 32.0;
+  const TaskGraph graph = block_graph();
+  const auto simulated = [&](double factor) {
+    return simulate(graph, BlockCosts(times.work, times.exchange, {times.of_work, factor})).makespan();
+  };
+  double low = 1.0, high = kMost;
+  if (simulated(low) >= times.block) return low;
+  if (simulated(high) <= times.block) return high;
+  while (high - low > 1e-3) {
+    const double middle = 0.5 * (low + high);
+    (simulated(middle) < times.block ? low : high) = middle;
+  }
+  return high;
 }
 
 Seconds measure_synchronization(World& world, const RepeatOptions& options) {

@@ -32,6 +32,18 @@ struct Interference {
 // may be off by much. REQUIRES: at least one round, all of one job.
 [[nodiscard]] Interference median_of(const std::vector<Interference>& rounds);
 
+// A block of 8 chunks of exchange, work, exchange back, where each waits for the one before: how long it took, and its
+// parts alone. `of_work` is the slow-down of work beside exchanges.
+struct BlockTimes {
+  Seconds work;
+  Seconds exchange;
+  Seconds block;
+  double of_work = 1.0;
+};
+// The slow-down of exchanges beside work at which the simulated block takes as long: in a block they wait for each
+// other, which streams that only run side by side do not show. Between 1 and 32.
+[[nodiscard]] double block_slow_down(const BlockTimes& times);
+
 // Two streams start together; alone they would take `first_alone` and `second_alone`. Slow-downs of
 // both while they overlap, from when each ended (the later one runs on at full rate). At least 1.
 struct SlowDowns {

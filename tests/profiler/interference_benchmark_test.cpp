@@ -36,6 +36,16 @@ RepeatOptions brief() {
   return {.repeats = 3, .block_time = Seconds(0.002), .max_calls = 4};
 }
 
+TEST(BlockSlowDown, IsWhatMakesTheSimulatedBlockAsLong) {
+  // Work of 1 ms and exchanges of 0.5 ms: D1, eight works, C8 take 9 ms; then nothing is slowed.
+  EXPECT_EQ(block_slow_down({.work = Seconds(1e-3), .exchange = Seconds(0.5e-3), .block = Seconds(9e-3)}), 1.0);
+  // Exchanges of 2 ms bound the block: 16 of them take 32 ms. Slowed while work runs beside them, they take longer:
+  // each of the eight works runs beside exchanges for its 1 ms, which does 1 / f of an exchange's millisecond, so
+  // 32 + 8 (1 - 1 / f) = 36 at f = 2.
+  EXPECT_NEAR(block_slow_down({.work = Seconds(1e-3), .exchange = Seconds(2e-3), .block = Seconds(36e-3)}), 2.0, 0.01);
+  EXPECT_EQ(block_slow_down({.work = Seconds(1e-3), .exchange = Seconds(2e-3), .block = Seconds(1.0)}), 32.0);
+}
+
 TEST(MedianOf, TakesTheMedianOfEachNumber) {
   const auto round = [](double wait_s, double first, double second) {
     return Interference{
