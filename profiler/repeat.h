@@ -11,14 +11,14 @@
 namespace sextant {
 
 struct RepeatOptions {
-  int repeats = 9;                      // timed blocks; median and 10th / 90th percentile are over them
+  int repeats = 9;                     // timed blocks; median and 10th / 90th percentile are over them
   Seconds block_time = Seconds(0.02);  // a block calls back to back for at least this long
-  int max_calls = 200;                  // per block
+  int max_calls = 200;                 // per block
 };
 
 // Issues `call` to `stream` in blocks of back-to-back calls between two barriers. A block's time is the longest on
-// any rank divided by the calls, the closing barrier's own time included: choose blocks long against it. One untimed block warms up and decides how many calls a block
-// has. Collective over `world`; every rank gets the same result.
+// any rank divided by the calls, the closing barrier's own time included: choose blocks long against it. One untimed
+// block warms up and decides how many calls a block has. Collective over `world`; every rank gets the same result.
 [[nodiscard]] MeasuredPoint measure(World& world, Stream& stream, const std::function<void(Stream&)>& call,
                                     const RepeatOptions& options);
 
