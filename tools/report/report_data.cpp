@@ -22,9 +22,9 @@ using Json = nlohmann::ordered_json;
 // A curve of more points than a screen has columns is thinned evenly.
 constexpr std::size_t kMaxLogPoints = 2000;
 
-Json memory_json(const StepShape& step) {
+Json memory_json(const Plan& plan) {
   Json terms = Json::array();
-  for (const MemoryTerm& term : training_memory(step).terms) {
+  for (const MemoryTerm& term : training_memory(plan.step, plan.schedule.overlap).terms) {
     terms.push_back({{"name", term.name}, {"bytes", term.bytes.value()}});
   }
   return terms;
@@ -74,7 +74,7 @@ Json item_json(const ReportItem& item) {
             {"ranks", step.layout.world_size()},
             {"global_batch", step.global_batch()},
             {"sequence", step.sequence},
-            {"memory", memory_json(step)}};
+            {"memory", memory_json(item.plan)}};
   if (item.run) {
     json["run"] = item.run->summary;
     json["log"] = log_json(item.run->log);

@@ -51,11 +51,13 @@ TEST(ReportData, APlanAloneHasPredictionsOnly) {
 }
 
 TEST(ReportData, MemoryTermsAddUpToTheModelsTotal) {
-  const std::vector<ReportItem> items{plan_item("mine")};
+  std::vector<ReportItem> items{plan_item("mine")};
+  const OverlapOptions overlap{.split_expert_backward = true, .micro_batches_in_flight = 2};
+  items[0].plan.schedule.overlap = overlap;
   double sum = 0.0;
   const Json data = report_data({.items = items});
   for (const Json& term : data["items"][0]["memory"]) sum += term["bytes"].get<double>();
-  EXPECT_DOUBLE_EQ(sum, training_memory(example_plan().step).total().value());
+  EXPECT_DOUBLE_EQ(sum, training_memory(example_plan().step, overlap).total().value());
 }
 
 TEST(ReportData, TheLogBecomesColumns) {
