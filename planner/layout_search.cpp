@@ -77,6 +77,10 @@ class Search {
     } catch (const ConfigError& error) {
       return reject(degrees, error.what());
     }
+    const int degree = std::max(request_.forward_degree.value_or(1), request_.backward_degree.value_or(1));
+    if (degree > step.capacity()) {
+      return reject(degrees, fmt::format("pipeline degree {}: an expert has {} rows to cut", degree, step.capacity()));
+    }
     const MemoryBreakdown memory = training_memory(step);
     if (memory.total() > cluster_.device.memory) {
       return reject(degrees, fmt::format("memory: {} of {} needed by one rank, most by {} ({})",

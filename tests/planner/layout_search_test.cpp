@@ -168,5 +168,14 @@ TEST(SearchPlans, EmptyBatchIsBadInput) {
   EXPECT_THROW(static_cast<void>(search_plans(empty, two_by_two())), ConfigError);
 }
 
+TEST(SearchPlans, AFixedDegreeAboveTheRowsOfAnExpertIsRejected) {
+  SearchRequest fixed = request();
+  fixed.forward_degree = 1 << 20;
+  const PlanResult result = search_plans(fixed, two_by_two());
+  EXPECT_EQ(result.status, PlanStatus::kInfeasible);
+  ASSERT_FALSE(result.summary.rejected.empty());
+  EXPECT_NE(result.summary.rejected.back().reason.find("rows to cut"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace sextant
