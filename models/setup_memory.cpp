@@ -12,8 +12,6 @@ class SetupMemory {
   SetupMemory(const Network& network, const TrainingSetup& setup, const MemoryAssumptions& assumptions)
       : n_(network), s_(setup), d_(setup.degrees), assumptions_(assumptions) {
     model_dim_ = static_cast<double>(n_.model_dim);
-    group_tokens_ = static_cast<double>(s_.micro_batch) * static_cast<double>(s_.sequence) / d_.cp;
-    rank_tokens_ = group_tokens_ / d_.tp;
   }
 
   MemoryBreakdown run() const {
@@ -47,7 +45,7 @@ class SetupMemory {
   }
 
   // Tokens of what tensor parallelism copies instead of cutting.
-  double copied_tokens() const { return s_.sequence_parallel ? rank_tokens_ : group_tokens_; }
+  double copied_tokens() const { return s_.sequence_parallel ? s_.rank_tokens() : s_.group_tokens(); }
 
   Bytes layer_input() const { return Bytes(kActivationBytes * copied_tokens() * model_dim_); }
 
@@ -62,10 +60,10 @@ class SetupMemory {
     } else {
       row = static_cast<double>(n_.head_dim) * (2.0 * n_.heads + 2.0 * n_.kv_heads) / d_.tp;
     }
-    double bytes = kActivationBytes * (group_tokens_ * row + copied_tokens() * model_dim_);
+    double bytes = kActivationBytes * (s_.group_tokens() * row + copied_tokens() * model_dim_);
     if (!s_.fused_attention && s_.recompute == Recompute::kNone) {
       constexpr double kProbabilityBytes = 5.0;  // softmax, dropout and its mask
-      bytes += kProbabilityBytes * group_tokens_ * static_cast<double>(s_.sequence) * n_.heads / d_.tp;
+      bytes += kProbabilityBytes * s_.group_tokens() * static_cast<double>(s_.sequence) * n_.heads / d_.tp;
     }
     return bytes;
   }
@@ -77,11 +75,11 @@ class SetupMemory {
   // rows that arrive and those that leave.
   double feed_forward_bytes() const {
     const double norms = 2.0 * copied_tokens() * model_dim_;
-    const double dense = group_tokens_ * hidden_rows() * static_cast<double>(n_.dense.hidden_dim) / d_.tp;
-    const double choices = rank_tokens_ * n_.top_k * n_.capacity_factor;
+    const double dense = s_.group_tokens() * hidden_rows() * static_cast<double>(n_.dense.hidden_dim) / d_.tp;
+    const double choices = s_.rank_tokens() * n_.top_k * n_.capacity_factor;
     double moe = choices * (hidden_rows() * static_cast<double>(n_.expert_hidden_dim) + (1.0 + d_.esp) * model_dim_);
     if (n_.shared_experts) {
-      moe += group_tokens_ * hidden_rows() *
+      moe += s_.group_tokens() * hidden_rows() *
              static_cast<double>(n_.shared_experts->count * n_.shared_experts->hidden_dim) / d_.tp;
     }
     const double moe_share = static_cast<double>(num_moe_layers(n_)) / n_.layers;
@@ -98,12 +96,12 @@ class SetupMemory {
   // The last stage's; on the first only where it is the last too.
   Bytes logits() const {
     if (d_.pp > 1) return Bytes(0.0);
-    return Bytes(assumptions_.logit_bytes * group_tokens_ * static_cast<double>(n_.vocabulary) / d_.tp);
+    return Bytes(assumptions_.logit_bytes * s_.group_tokens() * static_cast<double>(n_.vocabulary) / d_.tp);
   }
 
   // Tokens on their way: sent and received, both directions of one layer, gathered over esp.
   Bytes dispatcher_workspace() const {
-    const double choices = rank_tokens_ * n_.top_k * n_.capacity_factor;
+    const double choices = s_.rank_tokens() * n_.top_k * n_.capacity_factor;
     return Bytes(num_moe_layers(n_) == 0 ? 0.0 : 2.0 * kActivationBytes * choices * model_dim_ * (1.0 + d_.esp));
   }
 
@@ -112,8 +110,6 @@ class SetupMemory {
   const ParallelDegrees& d_;
   const MemoryAssumptions& assumptions_;
   double model_dim_;
-  double group_tokens_;
-  double rank_tokens_;
 };
 
 }  // namespace

@@ -70,8 +70,6 @@ class Estimator {
         held_(held_parameters(network, setup)),
         node_(cluster.topology.devices_per_node) {
     model_dim_ = static_cast<double>(n_.model_dim);
-    group_tokens_ = static_cast<double>(s_.micro_batch) * static_cast<double>(s_.sequence) / d_.cp;
-    rank_tokens_ = group_tokens_ / d_.tp;
     memory_rate_ = device_.memory_bandwidth * reference_.memory_efficiency;
   }
 
@@ -145,28 +143,28 @@ class Estimator {
 
   Seconds projections() const {
     const AttentionDims dims = attention_dims(n_);
-    Seconds time = product(group_tokens_, model_dim_, dims.value / d_.tp);
+    Seconds time = product(s_.group_tokens(), model_dim_, dims.value / d_.tp);
     if (!n_.mla) {
       const double kv = 2.0 * static_cast<double>(n_.kv_heads) * static_cast<double>(n_.head_dim);
-      return time + product(group_tokens_, (dims.query + kv) / d_.tp, model_dim_);
+      return time + product(s_.group_tokens(), (dims.query + kv) / d_.tp, model_dim_);
     }
     const MlaShape& mla = *n_.mla;
     const double kv_rank = static_cast<double>(mla.kv_lora_rank);
     const double up = n_.heads * static_cast<double>(mla.qk_nope_head_dim + mla.v_head_dim);
     if (mla.q_lora_rank) {
       const double q_rank = static_cast<double>(*mla.q_lora_rank);
-      time += product(group_tokens_, q_rank, model_dim_) + product(group_tokens_, dims.query / d_.tp, q_rank);
+      time += product(s_.group_tokens(), q_rank, model_dim_) + product(s_.group_tokens(), dims.query / d_.tp, q_rank);
     } else {
-      time += product(group_tokens_, dims.query / d_.tp, model_dim_);
+      time += product(s_.group_tokens(), dims.query / d_.tp, model_dim_);
     }
-    time += product(group_tokens_, kv_rank + static_cast<double>(mla.qk_rope_head_dim), model_dim_);
-    return time + product(group_tokens_, up / d_.tp, kv_rank);
+    time += product(s_.group_tokens(), kv_rank + static_cast<double>(mla.qk_rope_head_dim), model_dim_);
+    return time + product(s_.group_tokens(), up / d_.tp, kv_rank);
   }
 
   // Forward and backward of scores, softmax and weighted sum.
   std::pair<Seconds, Seconds> core() const {
     const AttentionDims dims = attention_dims(n_);
-    const double square = group_tokens_ * static_cast<double>(s_.sequence);
+    const double square = s_.group_tokens() * static_cast<double>(s_.sequence);
     const Flops flops(2.0 * square * (dims.query + dims.value) / d_.tp * window_fraction());
     if (!s_.fused_attention) {
       const Seconds products = flops / (device_.peak * (reference_.product_efficiency * framework_.unfused_efficiency));
@@ -191,18 +189,18 @@ class Estimator {
   double matrices_in() const { return n_.expert_kind == ExpertKind::kSwiglu ? 2.0 : 1.0; }
 
   Seconds feed_forward(double hidden) const {
-    return product(group_tokens_, matrices_in() * hidden / d_.tp, model_dim_) +
-           product(group_tokens_, model_dim_, hidden / d_.tp);
+    return product(s_.group_tokens(), matrices_in() * hidden / d_.tp, model_dim_) +
+           product(s_.group_tokens(), model_dim_, hidden / d_.tp);
   }
 
   Seconds elementwise() const {
-    const double tokens = s_.sequence_parallel ? rank_tokens_ : group_tokens_;
+    const double tokens = s_.sequence_parallel ? s_.rank_tokens() : s_.group_tokens();
     return passes(framework_.residual_passes, tokens * model_dim_) +
-           passes(framework_.attention_passes, group_tokens_ * attention_dims(n_).query / d_.tp);
+           passes(framework_.attention_passes, s_.group_tokens() * attention_dims(n_).query / d_.tp);
   }
 
   // All-gather and reduce-scatter around one block; without sequence parallelism the all-reduce of the same bytes.
-  Seconds tensor_parallel() const { return 2.0 * ring(kActivationBytes * group_tokens_ * model_dim_, {d_.tp, 1}); }
+  Seconds tensor_parallel() const { return 2.0 * ring(kActivationBytes * s_.group_tokens() * model_dim_, {d_.tp, 1}); }
 
   void attention_block(LayerTimes& layer) const {
     const auto [core_forward, core_backward] = core();
@@ -212,7 +210,7 @@ class Estimator {
     add(layer.forward, StepTerm::kAttention, core_forward);
     add(layer.backward, StepTerm::kAttention, core_backward);
     const double kv = 2.0 * static_cast<double>(n_.kv_heads) * static_cast<double>(n_.head_dim) / d_.tp;
-    const Seconds passed_on = ring(kActivationBytes * group_tokens_ * d_.cp * kv, {d_.cp, d_.tp});
+    const Seconds passed_on = ring(kActivationBytes * s_.group_tokens() * d_.cp * kv, {d_.cp, d_.tp});
     add(layer.forward, StepTerm::kContextParallel, std::max(passed_on - core_forward, Seconds(0.0)));
     add(layer.backward, StepTerm::kContextParallel, std::max(2.0 * passed_on - core_backward, Seconds(0.0)));
     add(layer.forward, StepTerm::kElementwise, elementwise());
@@ -226,7 +224,8 @@ class Estimator {
     const Seconds dense = feed_forward(hidden);
     add(layer.forward, StepTerm::kProducts, dense);
     add(layer.backward, StepTerm::kProducts, 2.0 * dense);
-    const Seconds activation = passes(framework_.feed_forward_passes, group_tokens_ * hidden * matrices_in() / d_.tp);
+    const Seconds activation =
+        passes(framework_.feed_forward_passes, s_.group_tokens() * hidden * matrices_in() / d_.tp);
     add(layer.forward, StepTerm::kElementwise, activation);
     // Of the backward: the input gathered once more for the weight gradients.
     add(layer.forward, StepTerm::kTensorParallel, 2.0 * tensor_parallel());
@@ -239,7 +238,7 @@ class Estimator {
     LayerTimes layer;
     attention_block(layer);
     const double hidden = static_cast<double>(n_.expert_hidden_dim) / d_.esp;
-    const double choices = rank_tokens_ * n_.top_k * n_.capacity_factor;
+    const double choices = s_.rank_tokens() * n_.top_k * n_.capacity_factor;
     const double local_experts = std::max(1.0, static_cast<double>(n_.num_experts) / d_.ep);
     const double rows = std::max(1.0, choices * d_.esp * d_.ep / n_.num_experts);  // of one expert
     Seconds dense = product(rows, matrices_in() * hidden, model_dim_, local_experts) +
@@ -290,15 +289,15 @@ class Estimator {
     if (num_dense > 0) add_layers(num_dense, dense_layer());
     if (num_moe_layers(n_) > 0) add_layers(num_moe_layers(n_), moe_layer());
     const double columns = static_cast<double>(n_.vocabulary) / d_.tp;
-    const Seconds head = 3.0 * product(group_tokens_, columns, model_dim_) +
-                         passes(framework_.logit_passes, group_tokens_ * columns, kLogitBytes);
+    const Seconds head = 3.0 * product(s_.group_tokens(), columns, model_dim_) +
+                         passes(framework_.logit_passes, s_.group_tokens() * columns, kLogitBytes);
     add(terms, StepTerm::kHead, head / d_.pp);
     return terms;
   }
 
   void pipeline(Terms& terms, Seconds stage) const {
     if (d_.pp == 1) return;
-    const Bytes activations(kActivationBytes * rank_tokens_ * model_dim_);
+    const Bytes activations(kActivationBytes * s_.rank_tokens() * model_dim_);
     const Seconds transfer = activations / reference_.inter.bandwidth + reference_.inter.latency;
     const double crossings = 2.0 * static_cast<double>(s_.num_micro_batches) * s_.virtual_stages;
     add(terms, StepTerm::kPipelineTransfer, crossings * transfer);
@@ -337,8 +336,6 @@ class Estimator {
   HeldParameters held_;
   int node_;
   double model_dim_;
-  double group_tokens_;  // of one micro-batch, what a tensor-parallel group sees
-  double rank_tokens_;   // of it, one rank's share
   BytesPerSecond memory_rate_;
 };
 

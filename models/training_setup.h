@@ -48,6 +48,11 @@ struct TrainingSetup {
 
   [[nodiscard]] int world_size() const { return degrees.pp * degrees.dp * degrees.cp * degrees.tp; }
   [[nodiscard]] std::int64_t global_batch() const { return micro_batch * num_micro_batches * degrees.dp; }
+  // Tokens of one micro-batch that a tensor-parallel group sees, and one rank's share of them.
+  [[nodiscard]] double group_tokens() const {
+    return static_cast<double>(micro_batch) * static_cast<double>(sequence) / degrees.cp;
+  }
+  [[nodiscard]] double rank_tokens() const { return group_tokens() / degrees.tp; }
   bool operator==(const TrainingSetup&) const = default;
 };
 // Layers of the longest stage: an uneven split gives some stages one layer less.

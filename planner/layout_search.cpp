@@ -79,7 +79,7 @@ class Search {
     }
     const int degree = std::max(request_.forward_degree.value_or(1), request_.backward_degree.value_or(1));
     if (degree > step.capacity()) {
-      return reject(degrees, fmt::format("pipeline degree {}: an expert has {} rows to cut", degree, step.capacity()));
+      return reject(degrees, fmt::format("degree {} exceeds the {} rows of an expert", degree, step.capacity()));
     }
     const MemoryBreakdown memory = training_memory(step);
     if (memory.total() > cluster_.device.memory) {

@@ -281,6 +281,11 @@ SetupResult search(const SetupRequest& request, const Cluster& cluster, bool pru
 
 }  // namespace
 
+Seconds SetupResult::lower_bound() const {
+  const Seconds fastest = setups.at(0).estimate.total();
+  return summary.pruned > 0 ? std::min(fastest, summary.pruned_bound) : fastest;
+}
+
 SetupResult search_setups(const SetupRequest& request, const Cluster& cluster) {
   return search(request, cluster, true);
 }

@@ -48,13 +48,17 @@ struct SetupSearchSummary {
 struct SetupResult {
   std::vector<FoundSetup> setups;  // fastest first, at most `top`; empty: nothing fits
   SetupSearchSummary summary;
+  // The least that any setup of the space that fits can take: the fastest priced, or less where a bound of what
+  // was pruned is below it. REQUIRES: a setup was found.
+  [[nodiscard]] Seconds lower_bound() const;
 };
 
 // What is searched: pp divides the devices (stages may differ by a layer), tp the heads (at most the devices of a
 // node), cp the sequence, dp the batch, ep the experts, esp the expert's hidden dim and at most tp; micro-batches are
 // powers of two up to 16 that divide; virtual stages divide the layers of a stage, with micro-batches in multiples of
-// pp; ZeRO 1 and 3; recomputation none, selective, full; flat and de-duplicated dispatch. Deterministic. REQUIRES:
-// cluster.reference. Throws ConfigError for a batch or sequence below 1.
+// pp; ZeRO 1 and 3; recomputation none, selective, full; flat and de-duplicated dispatch. The setups returned are
+// the same every time; how many were pruned depends on which thread was first. REQUIRES: cluster.reference. Throws
+// ConfigError for a batch or sequence below 1.
 [[nodiscard]] SetupResult search_setups(const SetupRequest& request, const Cluster& cluster);
 
 // The same space without bounds: for tests.

@@ -107,9 +107,9 @@ std::string setup_result_json(const SetupRequest& request, const Cluster& cluste
   Json json{{"status", result.setups.empty() ? "infeasible" : "found"}};
   if (!result.setups.empty()) {
     json.update(setup_json(request, cluster, result.setups.front()));
-    // Everything that was not priced is bounded from below by more than the fastest setup.
-    json["lower_bound_s"] = result.setups.front().estimate.total().value();
-    json["optimality_gap"] = 0.0;
+    const Seconds bound = result.lower_bound();
+    json["lower_bound_s"] = bound.value();
+    json["optimality_gap"] = result.setups.front().estimate.total() / bound - 1.0;
     json["alternatives"] = Json::array();
     for (std::size_t i = 1; i < result.setups.size(); ++i) {
       Json next = setup_json(request, cluster, result.setups[i]);

@@ -6,8 +6,12 @@ namespace sextant {
 namespace {
 
 TEST(TrainingSetup, CountsRanksAndSamples) {
-  const TrainingSetup setup{
-      .degrees = {.pp = 8, .dp = 4, .cp = 2, .tp = 2, .edp = 2, .ep = 8}, .micro_batch = 2, .num_micro_batches = 16};
+  const TrainingSetup setup{.degrees = {.pp = 8, .dp = 4, .cp = 2, .tp = 2, .edp = 2, .ep = 8},
+                            .micro_batch = 2,
+                            .num_micro_batches = 16,
+                            .sequence = 64};
+  EXPECT_EQ(setup.group_tokens(), 2 * 64 / 2);
+  EXPECT_EQ(setup.rank_tokens(), 2 * 64 / 2 / 2);
   EXPECT_EQ(setup.world_size(), 8 * 4 * 2 * 2);
   EXPECT_EQ(setup.global_batch(), 2 * 16 * 4);
 }

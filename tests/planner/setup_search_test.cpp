@@ -49,6 +49,7 @@ TEST(SearchSetups, FindsWhatEnumerationFinds) {
       EXPECT_EQ(fast.setups[i].setup, whole.setups[i].setup) << to_text(whole.setups[i].setup);
     }
     EXPECT_EQ(fast.summary.setups, whole.summary.setups);
+    EXPECT_EQ(fast.lower_bound(), whole.setups.front().estimate.total());  // nothing pruned is faster
     EXPECT_EQ(fast.summary.evaluated + fast.summary.pruned, fast.summary.setups);
     if (fast.summary.pruned > 0) {
       EXPECT_GE(fast.summary.pruned_bound, fast.setups.back().estimate.total() * (1.0 - 1e-12));

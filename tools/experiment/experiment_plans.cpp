@@ -140,10 +140,6 @@ class ExperimentPlanner {
     PlanResult result = search_plans(request, cluster_);
     if (result.plans.empty()) return skip(point, infeasible_reason(problem, d, result));
     Plan& plan = result.plans.front();
-    const int degree = std::max(point.degrees.forward.value_or(1), point.degrees.backward.value_or(1));
-    if (degree > plan.step.capacity()) {
-      return skip(point, fmt::format("degree {} exceeds the {} rows of an expert", degree, plan.step.capacity()));
-    }
     if (const Plan* same = same_plan(plan)) return skip(point, "the same plan as " + plan_text(*same));
     result_.plans.push_back({point.name, std::move(plan)});
   }
