@@ -4,30 +4,16 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/models/tiny_network.h"
+
 namespace sextant {
 namespace {
 
-// M 8, 2 heads of 4, V 10, 4 layers; dense: SwiGLU of 32.
 Network dense_network() {
-  Network network;
-  network.name = "dense";
-  network.vocabulary = 10;
-  network.layers = 4;
-  network.model_dim = 8;
-  network.heads = 2;
-  network.kv_heads = 2;
-  network.head_dim = 4;
-  network.dense = {.layers = {0, 1, 2, 3}, .hidden_dim = 32};
-  return network;
+  return tiny_dense_network(4, ExpertKind::kSwiglu);
 }
-
 Network moe_network() {
-  Network network = dense_network();
-  network.dense = {};
-  network.num_experts = 8;
-  network.top_k = 2;
-  network.expert_hidden_dim = 32;
-  return network;
+  return tiny_moe_network(4, ExpertKind::kSwiglu);
 }
 
 const MemoryAssumptions kBare{.reserve = Bytes(0.0), .fragmentation = 0.0};

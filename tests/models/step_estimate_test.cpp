@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/models/tiny_network.h"
+
 namespace sextant {
 namespace {
 
@@ -27,29 +29,11 @@ Cluster simple_cluster() {
   return cluster;
 }
 
-// 2 dense layers, M 8, 2 heads of 4, GELU of 32, V 10.
 Network dense_network() {
-  Network network;
-  network.name = "dense";
-  network.vocabulary = 10;
-  network.layers = 2;
-  network.model_dim = 8;
-  network.heads = 2;
-  network.kv_heads = 2;
-  network.head_dim = 4;
-  network.expert_kind = ExpertKind::kGelu;
-  network.dense = {.layers = {0, 1}, .hidden_dim = 32};
-  return network;
+  return tiny_dense_network(2, ExpertKind::kGelu);
 }
-
-// 2 MoE layers of 8 experts, top-2.
 Network moe_network() {
-  Network network = dense_network();
-  network.dense = {};
-  network.num_experts = 8;
-  network.top_k = 2;
-  network.expert_hidden_dim = 32;
-  return network;
+  return tiny_moe_network(2, ExpertKind::kGelu);
 }
 
 TrainingSetup setup_of(const ParallelDegrees& degrees) {

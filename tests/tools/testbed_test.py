@@ -14,34 +14,12 @@ import tempfile
 import time
 import unittest
 
+from tiny_job import NETWORK, clean_environment
+
 SEXTANT = ""
 TESTBED = pathlib.Path(__file__).resolve().parents[2] / "tools/testbed"
 NAME = f"test-{os.getpid()}"
 SKIPPED = 77
-
-NETWORK = """\
-schema: sextant/network@1
-name: tiny
-source: made for this test
-vocabulary: 256
-layers: 2
-model_dim: 32
-heads: 4
-kv_heads: 4
-head_dim: 8
-rope_theta: 10000
-expert_kind: swiglu
-expert_hidden_dim: 32
-num_experts: 4
-top_k: 2
-capacity_factor: 2.0
-aux_loss_coefficient: 0.01
-"""
-
-
-def clean_environment():
-    """Without the variables of a launcher that this test may run under."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(("OMPI_", "PMIX_", "PMI_"))}
 
 
 def testbed(*arguments, timeout=60):
