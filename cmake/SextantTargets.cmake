@@ -21,7 +21,7 @@ function(sextant_library name)
   add_library(sextant_${name} STATIC ${ARG_SOURCES})
   add_library(sextant::${name} ALIAS sextant_${name})
   if(SEXTANT_SANITIZE)
-    target_compile_options(sextant_${name} PRIVATE -O1)  # the tests themselves stay at -O0: half their time to compile
+    target_compile_options(sextant_${name} PRIVATE -O1)
   endif()
   target_link_libraries(sextant_${name} PUBLIC sextant_options fmt::fmt ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
 endfunction()
@@ -37,7 +37,7 @@ function(sextant_test name)
     set(ARG_LABELS unit)
   endif()
   add_executable(${name}_test ${ARG_SOURCES})
-  target_compile_options(${name}_test PRIVATE -g1)  # lines for backtraces: a quarter less time to compile
+  target_compile_options(${name}_test PRIVATE -O0)  # what they test is optimised; they compile in 2/3 of the time
   target_link_libraries(${name}_test PRIVATE ${ARG_LIBRARIES} GTest::gtest_main GTest::gmock)
   target_compile_definitions(${name}_test PRIVATE SEXTANT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   gtest_discover_tests(${name}_test TEST_PREFIX ${name}. PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 300 DISCOVERY_TIMEOUT 60)
