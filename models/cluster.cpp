@@ -97,8 +97,9 @@ GroupShape parse_group(const ConfigNode& node) {
 std::vector<CollectivePoint> parse_collective_points(const ConfigNode& list) {
   std::vector<CollectivePoint> points;
   for (const ConfigNode& item : list.items()) {
-    item.expect_keys({"buffer", "median", "low", "high", "repeats"});
+    item.expect_keys({"buffer", "median", "low", "high", "repeats"}, {"compute_share"});
     points.push_back({.buffer = item["buffer"].as_bytes(), .time = parse_measured(item)});
+    if (item.has("compute_share")) points.back().compute_share = item["compute_share"].as_double(0.0, 1.0);
     if (points.back().buffer <= Bytes(0.0)) item["buffer"].fail("found zero, expected a positive size");
     require_ascending(points, &CollectivePoint::buffer, item["buffer"]);
   }
@@ -248,6 +249,7 @@ void write_collective(YamlWriter& writer, const CollectiveSeries& series) {
     for (const CollectivePoint& point : series.points) {
       writer.begin_flow_map().entry("buffer", to_exact_text(point.buffer));
       write_measured(writer, point.time);
+      if (point.compute_share > 0.0) writer.entry("compute_share", point.compute_share);
       writer.end();
     }
     writer.end();
@@ -313,8 +315,9 @@ void write_contention(YamlWriter& writer, const Contention& contention) {
   writer.begin_flow_map()
       .entry("victim", to_text(contention.victim))
       .entry("aggressor", to_text(contention.aggressor))
-      .entry("factor", contention.factor)
-      .end();
+      .entry("factor", contention.factor);
+  if (contention.delay > Seconds(0.0)) writer.entry("delay", to_exact_text(contention.delay));
+  writer.end();
 }
 
 Resource parse_resource(const ConfigNode& node) {
@@ -326,10 +329,11 @@ Resource parse_resource(const ConfigNode& node) {
 
 void parse_contention(const ConfigNode& list, Cluster& cluster) {
   for (const ConfigNode& item : list.items()) {
-    item.expect_keys({"victim", "aggressor", "factor"});
+    item.expect_keys({"victim", "aggressor", "factor"}, {"delay"});
     cluster.contention.push_back({.victim = parse_resource(item["victim"]),
                                   .aggressor = parse_resource(item["aggressor"]),
-                                  .factor = item["factor"].as_double(1.0, 1e6)});
+                                  .factor = item["factor"].as_double(1.0, 1e6),
+                                  .delay = item.has("delay") ? item["delay"].as_seconds() : Seconds(0.0)});
     reject_twin(cluster.contention, item, [](const Contention& a, const Contention& b) {
       return a.victim == b.victim && a.aggressor == b.aggressor;
     });

@@ -31,6 +31,7 @@ struct MeasuredPoint {
 struct CollectivePoint {
   Bytes buffer{};  // convention of models/work.h
   MeasuredPoint time{};
+  double compute_share = 0.0;  // CostEstimate::compute_share
   bool operator==(const CollectivePoint&) const = default;
 };
 
@@ -73,11 +74,13 @@ struct KernelFit {
   bool operator==(const KernelFit&) const = default;
 };
 
-// Slow-down of a task on `victim` while a task on `aggressor` runs on the same rank.
+// Slow-down of a task on `victim` while a task on `aggressor` runs on the same rank: one that takes t alone takes
+// factor * t + delay beside it.
 struct Contention {
   Resource victim = Resource::kCompute;
   Resource aggressor = Resource::kIntra;
   double factor = 1.0;  // >= 1
+  Seconds delay{};
   bool operator==(const Contention&) const = default;
 };
 

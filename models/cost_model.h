@@ -15,6 +15,9 @@ struct CostEstimate {
   Seconds low{};   // 10th percentile of the measurement or of the fit's residuals
   Seconds high{};  // 90th percentile
   CostSource source = CostSource::kDatasheet;
+  // Of a collective, 0 to 1: what it takes of the rank's compute while it advances at full rate. Copies by a
+  // processor's cores or by part of a GPU's multiprocessors take it from the kernels that run beside them.
+  double compute_share = 0.0;
 };
 
 // What a running task occupies. A collective whose group spans both tiers occupies both links.
@@ -36,16 +39,27 @@ class CostModel {
     static_cast<void>(aggressor);
     return 1.0;
   }
+  // Time by which a task on `victim` takes longer when a task on `aggressor` runs beside all of it, besides the
+  // factor: ranks that compute reach a collective at different times and wait for each other.
+  [[nodiscard]] virtual Seconds delay(Resource victim, Resource aggressor) const {
+    static_cast<void>(victim);
+    static_cast<void>(aggressor);
+    return Seconds(0.0);
+  }
 
   [[nodiscard]] CostEstimate cost(const Work& work) const;
 };
 
-// The costs of another model with every slow-down 1: what the model is worth without contention.
+// The costs of another model where nothing slows anything else: what the model is worth without contention.
 class UncontendedCostModel : public CostModel {
  public:
   explicit UncontendedCostModel(const CostModel& costs) : costs_(costs) {}  // `costs` must outlive this
   [[nodiscard]] CostEstimate kernel(const KernelWork& work) const override { return costs_.kernel(work); }
-  [[nodiscard]] CostEstimate collective(const CollectiveWork& work) const override { return costs_.collective(work); }
+  [[nodiscard]] CostEstimate collective(const CollectiveWork& work) const override {
+    CostEstimate estimate = costs_.collective(work);
+    estimate.compute_share = 0.0;
+    return estimate;
+  }
   [[nodiscard]] Seconds launch_latency() const override { return costs_.launch_latency(); }
 
  private:

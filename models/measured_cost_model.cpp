@@ -22,13 +22,27 @@ CostEstimate fitted(Seconds time, double relative) {
           .source = CostSource::kFitted};
 }
 
+// Straight lines over the logarithm of the buffer; the end points' share beyond them.
+double share_at(const std::vector<CollectivePoint>& points, Bytes buffer) {
+  const auto above =
+      std::find_if(points.begin(), points.end(), [&](const CollectivePoint& point) { return point.buffer >= buffer; });
+  if (above == points.end()) return points.back().compute_share;
+  if (above == points.begin()) return above->compute_share;
+  const auto below = std::prev(above);
+  const double part = std::log(buffer / below->buffer) / std::log(above->buffer / below->buffer);
+  return below->compute_share + part * (above->compute_share - below->compute_share);
+}
+
 struct PricedSeries {
   std::optional<MeasuredCurve> curve;
   std::optional<AlphaBeta> line;
+  std::vector<CollectivePoint> points;
 
   [[nodiscard]] CostEstimate at(Bytes buffer) const {
-    if (curve) return curve->at(buffer.value());
-    return fitted(line->at(buffer), line->residual.p90);
+    if (!curve) return fitted(line->at(buffer), line->residual.p90);
+    CostEstimate estimate = curve->at(buffer.value());
+    estimate.compute_share = share_at(points, buffer);
+    return estimate;
   }
 };
 
@@ -38,7 +52,7 @@ PricedSeries priced(const CollectiveSeries& series) {
   for (const CollectivePoint& point : series.points) {
     points.push_back({.size = point.buffer.value(), .time = point.time});
   }
-  PricedSeries result{.curve = std::nullopt, .line = series.line};
+  PricedSeries result{.curve = std::nullopt, .line = series.line, .points = series.points};
   if (!points.empty()) result.curve.emplace(points);
   return result;
 }
@@ -103,6 +117,7 @@ class MeasuredCostModel : public CostModel {
     if (work.group.num_ranks() == 1 || work.buffer == Bytes(0.0)) return kFree;
     const auto exact = collectives_.find({work.op, work.group});
     CostEstimate estimate = exact != collectives_.end() ? exact->second.at(work.buffer) : scaled_from_nearest(work);
+    estimate.compute_share *= estimate.time / (estimate.time + synchronization_);  // who waits takes nothing
     estimate.time += synchronization_;
     estimate.low += synchronization_;
     estimate.high += synchronization_;
@@ -112,13 +127,23 @@ class MeasuredCostModel : public CostModel {
   [[nodiscard]] Seconds launch_latency() const override { return launch_latency_; }
 
   [[nodiscard]] double slowdown(Resource victim, Resource aggressor) const override {
-    for (const Contention& one : contention_) {
-      if (one.victim == victim && one.aggressor == aggressor) return one.factor;
-    }
-    return 1.0;
+    const Contention* one = contention_of(victim, aggressor);
+    return one == nullptr ? 1.0 : one->factor;
+  }
+
+  [[nodiscard]] Seconds delay(Resource victim, Resource aggressor) const override {
+    const Contention* one = contention_of(victim, aggressor);
+    return one == nullptr ? Seconds(0.0) : one->delay;
   }
 
  private:
+  [[nodiscard]] const Contention* contention_of(Resource victim, Resource aggressor) const {
+    const auto one = std::find_if(contention_.begin(), contention_.end(), [&](const Contention& each) {
+      return each.victim == victim && each.aggressor == aggressor;
+    });
+    return one == contention_.end() ? nullptr : &*one;
+  }
+
   static bool is_half(Pass pass) { return pass == Pass::kInputGradient || pass == Pass::kWeightGradient; }
 
   // Whether any kernel of this operator and pass was measured or fitted.

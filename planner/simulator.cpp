@@ -27,7 +27,12 @@ class Simulation {
   Simulation(const TaskGraph& graph, const CostModel& costs, Quantile quantile)
       : graph_(graph), costs_(costs), timeline_{std::vector<TaskSpan>(graph.tasks.size())} {
     remaining_.reserve(graph.tasks.size());
-    for (const Task& task : graph.tasks) remaining_.push_back(pick(costs.cost(task.work), quantile).value());
+    for (const Task& task : graph.tasks) {
+      const CostEstimate estimate = costs.cost(task.work);
+      remaining_.push_back(pick(estimate, quantile).value());
+      compute_share_.push_back(estimate.compute_share);
+    }
+    alone_ = remaining_;
     dependents_.resize(graph.tasks.size());
     unmet_.assign(graph.tasks.size(), 0);
     ready_at_.assign(graph.tasks.size(), 0.0);
@@ -41,6 +46,7 @@ class Simulation {
     for (int victim = 0; victim < kNumResources; ++victim) {
       for (int aggressor = 0; aggressor < kNumResources; ++aggressor) {
         slowdown_[victim][aggressor] = costs.slowdown(Resource(victim), Resource(aggressor));
+        delay_[victim][aggressor] = costs.delay(Resource(victim), Resource(aggressor)).value();
       }
     }
   }
@@ -57,6 +63,7 @@ class Simulation {
 
  private:
   static constexpr double kNever = std::numeric_limits<double>::infinity();
+  static constexpr double kLeastCompute = 0.05;  // of a rank, whatever the collectives beside it take
 
   struct Running {
     TaskId id;
@@ -95,25 +102,42 @@ class Simulation {
     running_.push_back({id, 1.0});
   }
 
-  double rate(const Task& task) const {
+  // What the slow-downs by other resources in use leave of a task's rate.
+  double slowed_rate(TaskId id) const {
+    const Task& task = graph_.tasks[id];
     double rate = 1.0;
     for (int other = 0; other < kNumResources; ++other) {
       const bool own = std::find(task.uses.begin(), task.uses.end(), Resource(other)) != task.uses.end();
       if (own || users_[other] == 0) continue;
       double worst = 1.0;
-      for (const Resource used : task.uses) worst = std::max(worst, slowdown_[static_cast<int>(used)][other]);
+      for (const Resource used : task.uses) worst = std::max(worst, slowdown(id, static_cast<int>(used), other));
       rate /= worst;
     }
     return rate;
   }
 
+  double slowdown(TaskId id, int victim, int aggressor) const {
+    const double delay = delay_[victim][aggressor];
+    return slowdown_[victim][aggressor] + (delay > 0.0 && alone_[id] > 0.0 ? delay / alone_[id] : 0.0);
+  }
+
+  void set_rates() {
+    double taken = 0.0;  // of the rank's compute
+    for (Running& task : running_) {
+      task.rate = slowed_rate(task.id);
+      taken += compute_share_[task.id] * task.rate;
+    }
+    const double left = std::max(1.0 - taken, kLeastCompute);
+    for (Running& task : running_) {
+      if (graph_.tasks[task.id].uses.front() == Resource::kCompute) task.rate *= left;
+    }
+  }
+
   // Moves time to the next end of a task or the next launch, whichever comes first.
   void advance() {
     double until = next_ready_;
-    for (Running& task : running_) {
-      task.rate = rate(graph_.tasks[task.id]);
-      until = std::min(until, now_ + remaining_[task.id] / task.rate);
-    }
+    set_rates();
+    for (const Running& task : running_) until = std::min(until, now_ + remaining_[task.id] / task.rate);
     std::vector<TaskId> ended;
     for (const Running& task : running_) {
       const double end = now_ + remaining_[task.id] / task.rate;
@@ -151,6 +175,8 @@ class Simulation {
   const CostModel& costs_;
   Timeline timeline_;
   std::vector<double> remaining_;                // [task] seconds of work left at full rate
+  std::vector<double> alone_;                    // [task] seconds of work at full rate
+  std::vector<double> compute_share_;            // [task]
   std::vector<std::vector<TaskId>> dependents_;  // [task]
   std::vector<int> unmet_;                       // [task]
   std::vector<double> ready_at_;                 // [task]
@@ -159,6 +185,7 @@ class Simulation {
   std::array<bool, kNumResources> busy_{};
   std::array<int, kNumResources> users_{};
   std::array<std::array<double, kNumResources>, kNumResources> slowdown_{};
+  std::array<std::array<double, kNumResources>, kNumResources> delay_{};  // seconds
   double latency_ = 0.0;
   double now_ = 0.0;
   double next_ready_ = kNever;

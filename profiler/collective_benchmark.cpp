@@ -6,6 +6,7 @@
 
 #include "executor/device_buffer.h"
 #include "models/error.h"
+#include "profiler/processor.h"
 
 namespace sextant {
 namespace {
@@ -32,20 +33,17 @@ std::map<GroupShape, Colors> group_shapes(const Topology& topology) {
   return shapes;
 }
 
-using Buffer = DeviceBuffer<float>;
-
-void issue(Collective op, Communicator& group, Stream& stream, const Buffer& send, const Buffer& receive,
-           std::size_t elements) {
+void issue(Collective op, Communicator& group, Stream& stream, float* send, float* receive, std::size_t elements) {
   const std::size_t share = elements / static_cast<std::size_t>(group.size());
   switch (op) {
     case Collective::kAllToAll:
-      return group.all_to_all(stream, send.data(), receive.data(), share, DataType::kFloat32);
+      return group.all_to_all(stream, send, receive, share, DataType::kFloat32);
     case Collective::kAllGather:
-      return group.all_gather(stream, send.data(), receive.data(), share, DataType::kFloat32);
+      return group.all_gather(stream, send, receive, share, DataType::kFloat32);
     case Collective::kReduceScatter:
-      return group.reduce_scatter(stream, send.data(), receive.data(), share, DataType::kFloat32);
+      return group.reduce_scatter(stream, send, receive, share, DataType::kFloat32);
     case Collective::kAllReduce:
-      return group.all_reduce(stream, receive.data(), elements, DataType::kFloat32);
+      return group.all_reduce(stream, receive, elements, DataType::kFloat32);
   }
 }
 
@@ -61,7 +59,7 @@ std::vector<CollectiveSeries> measure_collectives(World& world, const Collective
   const auto stream = world.device().make_stream("profile");
   const auto largest =
       static_cast<std::int64_t>(options.buffers.back().value()) / static_cast<std::int64_t>(kElementBytes);
-  const Buffer send(world.device(), largest), receive(world.device(), largest);
+  const DeviceBuffer<float> send(world.device(), largest), receive(world.device(), largest);
   std::vector<CollectiveSeries> result;
   for (const auto& [shape, colors] : group_shapes(world.topology())) {
     const auto group = world.communicator().split(colors[static_cast<std::size_t>(world.rank())]);
@@ -71,8 +69,15 @@ std::vector<CollectiveSeries> measure_collectives(World& world, const Collective
         on_measurement(
             fmt::format("{} {}x{} {}", to_text(series.op), shape.nodes, shape.ranks_per_node, to_text(buffer)));
         const auto elements = static_cast<std::size_t>(buffer.value()) / kElementBytes;
-        const auto call = [&](Stream& s) { issue(series.op, *group, s, send, receive, elements); };
-        series.points.push_back({buffer, measure(world, *stream, call, options.repeat)});
+        const auto slots = static_cast<std::size_t>(largest) / elements;
+        const auto call = [&, next = std::size_t{0}](Stream& s) mutable {
+          const std::size_t offset = next++ % slots * elements;
+          issue(series.op, *group, s, send.data() + offset, receive.data() + offset, elements);
+        };
+        CollectivePoint point{.buffer = buffer, .time = measure(world, *stream, call, options.repeat)};
+        const Seconds processor_time = measure_processor_time(world, *stream, call, options.repeat);
+        point.compute_share = compute_share(point.time.median, processor_time, options.cores_per_rank);
+        series.points.push_back(point);
       }
       result.push_back(std::move(series));
     }

@@ -3,63 +3,23 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cmath>
-#include <cstdint>
-#include <cstdlib>
-#include <ctime>
 #include <functional>
 #include <memory>
-#include <string>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "executor/device_buffer.h"
 #include "models/error.h"
 #include "planner/simulator.h"
 #include "planner/task_graph.h"
+#include "profiler/processor.h"
 
 namespace sextant {
 namespace {
 
-constexpr std::size_t kSmallMessage = 1024;  // elements a rank sends to all others together
-constexpr std::size_t kMessage = 64 * 1024;  // 256 KiB, the size of a chunk
-constexpr Seconds kWork(1e-3);               // processor time of one unit of work
-constexpr Seconds kSideBySide(0.06);         // length of a run side by side
-
-// Work of a fixed number of multiply-adds; no memory traffic, so that it disturbs by its processor time.
-class BusyWork {
- public:
-  explicit BusyWork(std::int64_t steps) : steps_(steps) {}
-
-  void operator()() const {
-    std::array<double, 16> sums{};
-    for (std::int64_t i = 0; i < steps_; ++i) {
-      for (double& sum : sums) sum = sum * 0.999 + 1.0;
-    }
-    volatile double kept = sums[0] + sums[15];
-    static_cast<void>(kept);
-  }
-
- private:
-  std::int64_t steps_;
-};
-
-double thread_seconds() {
-  std::timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-// Work that takes kWork of processor time on rank 0; the same number of steps on every rank.
-BusyWork calibrated_work(World& world) {
-  constexpr std::int64_t kTrial = 200000;
-  const double start = thread_seconds();
-  BusyWork{kTrial}();
-  const double trial_s = thread_seconds() - start;
-  const std::string mine = fmt::format("{}", std::llround(kTrial * kWork.value() / std::max(trial_s, 1e-9)));
-  return BusyWork(std::atoll(world.communicator().gather_text(mine).front().c_str()));
-}
+constexpr std::size_t kTinyMessage = 1024;  // elements a rank sends
+constexpr std::array<std::size_t, 2> kMessages = {32 * 1024,
+                                                  512 * 1024};  // 128 KiB and 2 MiB: a small and a large chunk
+constexpr Seconds kWork(2e-3);                                  // processor time of one unit of work
 
 // All-to-alls of `elements` a rank over one group.
 class Exchange {
@@ -86,25 +46,6 @@ std::unique_ptr<Communicator> tier_group(World& world, Resource tier) {
   const Topology topology = world.topology();
   const int node = topology.node_of(world.rank());
   return world.communicator().split(tier == Resource::kIntra ? node : world.rank() % topology.devices_per_node);
-}
-
-// Ends of both streams since a common start, on the slowest rank.
-EndTimes run_side_by_side(World& world, Stream& first, Stream& second, const std::function<void()>& issue) {
-  const auto first_end = world.device().make_event(), second_end = world.device().make_event();
-  world.communicator().barrier(first);
-  first.synchronize();
-  const auto start_event = world.device().make_event();
-  first.record(*start_event);
-  second.wait(*start_event);
-  issue();
-  first.record(*first_end);
-  second.record(*second_end);
-  first_end->synchronize();
-  second_end->synchronize();
-  const Seconds start = start_event->time();
-  const std::vector<double> ends =
-      slowest_rank(world, {(first_end->time() - start).value(), (second_end->time() - start).value()});
-  return {Seconds(ends[0]), Seconds(ends[1])};
 }
 
 double median(std::vector<double> values) {
@@ -156,116 +97,126 @@ TaskGraph block_graph() {
 // Prices the tasks of block_graph.
 class BlockCosts : public CostModel {
  public:
-  BlockCosts(Seconds work, Seconds exchange, SlowDowns slow_downs)
-      : work_(work), exchange_(exchange), slow_downs_(slow_downs) {}
-  [[nodiscard]] CostEstimate kernel(const KernelWork& /*work*/) const override { return {.time = work_}; }
-  [[nodiscard]] CostEstimate collective(const CollectiveWork& /*work*/) const override { return {.time = exchange_}; }
+  BlockCosts(const BlockTimes& times, const SlowDown& exchange_slow_down)
+      : times_(times), exchange_slow_down_(exchange_slow_down) {}
+  [[nodiscard]] CostEstimate kernel(const KernelWork& /*work*/) const override { return {.time = times_.work}; }
+  [[nodiscard]] CostEstimate collective(const CollectiveWork& /*work*/) const override {
+    return {.time = times_.exchange, .compute_share = times_.compute_share};
+  }
   [[nodiscard]] double slowdown(Resource victim, Resource /*aggressor*/) const override {
-    return victim == Resource::kCompute ? slow_downs_.first : slow_downs_.second;
+    return victim == Resource::kCompute ? 1.0 : exchange_slow_down_.factor;
+  }
+  [[nodiscard]] Seconds delay(Resource victim, Resource /*aggressor*/) const override {
+    return victim == Resource::kCompute ? Seconds(0.0) : exchange_slow_down_.delay;
   }
 
  private:
-  Seconds work_;
-  Seconds exchange_;
-  SlowDowns slow_downs_;
+  BlockTimes times_;
+  SlowDown exchange_slow_down_;
 };
 
-// Slow-downs of work (first) and exchanges (second) on one tier.
-SlowDowns measure_tier(World& world, Resource tier, Seconds synchronization, const RepeatOptions& options) {
-  const BusyWork work = calibrated_work(world);
-  const auto group = tier_group(world, tier);
-  const Exchange exchange(world, *group, kMessage);
-  const auto compute = world.device().make_stream("compute"), link = world.device().make_stream("link");
-  const auto issue_work = [&](Stream& stream) { stream.enqueue(work); };
-  const Seconds work_alone = measure(world, *compute, issue_work, options).median;
-  const Seconds exchange_alone = measure(world, *link, std::cref(exchange), options).median + synchronization;
-  const int num_work = std::max(1, static_cast<int>(kSideBySide / work_alone));
-  const int num_exchanges = std::max(1, static_cast<int>(kSideBySide / exchange_alone));
-  std::vector<double> first, second;
-  for (int repeat = 0; repeat < options.repeats; ++repeat) {
-    const EndTimes together = run_side_by_side(world, *compute, *link, [&] {
-      for (int i = 0; i < num_exchanges; ++i) exchange(*link);
-      for (int i = 0; i < num_work; ++i) issue_work(*compute);
-    });
-    const SlowDowns factors = slow_downs({num_work * work_alone, num_exchanges * exchange_alone}, together);
-    first.push_back(factors.first);
-    second.push_back(factors.second);
-  }
-  const SlowDowns side_by_side{median(std::move(first)), median(std::move(second))};
-  std::vector<double> blocks;
-  for (int repeat = 0; repeat < options.repeats; ++repeat) {
-    blocks.push_back(run_block(world, *compute, *link, exchange, work).value());
-  }
-  return {side_by_side.first,
-          std::max(side_by_side.second, block_slow_down({.work = work_alone,
-                                                         .exchange = exchange_alone,
-                                                         .block = Seconds(median(std::move(blocks))),
-                                                         .of_work = side_by_side.first}))};
-}
-
-}  // namespace
-
-SlowDowns slow_downs(const EndTimes& alone, const EndTimes& together) {
-  const bool first_is_shorter = together.first <= together.second;
-  const Seconds shorter_end = first_is_shorter ? together.first : together.second;
-  const Seconds longer_end = first_is_shorter ? together.second : together.first;
-  const Seconds shorter_alone = first_is_shorter ? alone.first : alone.second;
-  const Seconds longer_alone = first_is_shorter ? alone.second : alone.first;
-  const double shorter = std::max(1.0, shorter_end / shorter_alone);
-  // What the longer one had done when the shorter ended; at least a little, so that the factor is finite.
-  const Seconds done = std::max(longer_alone - (longer_end - shorter_end), 0.01 * shorter_end);
-  const double longer = std::max(1.0, shorter_end / done);
-  return first_is_shorter ? SlowDowns{shorter, longer} : SlowDowns{longer, shorter};
-}
-
-double block_slow_down(const BlockTimes& times) {
-  constexpr double kMost = 32.0;
+// The smallest value in [low, high] at which the block takes as long as measured, by halving.
+double value_that_explains(const BlockTimes& times, double low, double high,
+                           const std::function<SlowDown(double)>& slow_down_of) {
   const TaskGraph graph = block_graph();
-  const auto simulated = [&](double factor) {
-    return simulate(graph, BlockCosts(times.work, times.exchange, {times.of_work, factor})).makespan();
+  const auto simulated = [&](double value) {
+    return simulate(graph, BlockCosts(times, slow_down_of(value))).makespan();
   };
-  double low = 1.0, high = kMost;
   if (simulated(low) >= times.block) return low;
   if (simulated(high) <= times.block) return high;
-  while (high - low > 1e-3) {
+  const double precision = 1e-4 * (high - low);
+  while (high - low > precision) {
     const double middle = 0.5 * (low + high);
     (simulated(middle) < times.block ? low : high) = middle;
   }
   return high;
 }
 
+struct MeasureBlock {
+  BusyWork work;
+  Seconds synchronization;
+  double cores_per_rank;
+};
+
+// What exchanges of one size and work take alone and in a block.
+BlockTimes measure_block(World& world, Communicator& group, std::size_t elements, const MeasureBlock& with,
+                         const RepeatOptions& options) {
+  const Exchange exchange(world, group, elements);
+  const auto compute = world.device().make_stream("compute"), link = world.device().make_stream("link");
+  const auto issue_work = [&](Stream& stream) { stream.enqueue(with.work); };
+  static_cast<void>(run_block(world, *compute, *link, exchange, with.work));  // warms up
+  std::vector<double> works, exchanges, blocks;  // in turn, so that a machine that gets slower slows all three
+  for (int repeat = 0; repeat < options.repeats; ++repeat) {
+    works.push_back(time_block(world, *compute, issue_work, kChunks).value());
+    exchanges.push_back(time_block(world, *link, std::cref(exchange), 2 * kChunks).value());
+    blocks.push_back(run_block(world, *compute, *link, exchange, with.work).value());
+  }
+  BlockTimes times{.work = Seconds(median(std::move(works))),
+                   .exchange = Seconds(median(std::move(exchanges))) + with.synchronization,
+                   .block = Seconds(median(std::move(blocks)))};
+  const Seconds processor_time = measure_processor_time(world, *link, std::cref(exchange), options);
+  times.compute_share = compute_share(times.exchange, processor_time, with.cores_per_rank);
+  return times;
+}
+
+}  // namespace
+
+SlowDown exchange_slow_down(const BlockTimes& small, const BlockTimes& large) {
+  constexpr double kMostFactor = 8.0;
+  constexpr double kMostDelay = 0.05;
+  SlowDown result;
+  for (int round = 0; round < 8; ++round) {
+    result.delay = Seconds(value_that_explains(small, 0.0, kMostDelay, [&](double delay) {
+      return SlowDown{result.factor, Seconds(delay)};
+    }));
+    result.factor = value_that_explains(large, 1.0, kMostFactor, [&](double factor) {
+      return SlowDown{factor, result.delay};
+    });
+  }
+  return result;
+}
+
 Seconds measure_synchronization(World& world, const RepeatOptions& options) {
   if (world.size() == 1) return Seconds(0.0);
-  const BusyWork work = calibrated_work(world);
-  const Exchange exchange(world, world.communicator(), kSmallMessage);
+  const BusyWork work(world, kWork);
+  const Exchange exchange(world, world.communicator(), kTinyMessage);
   const auto stream = world.device().make_stream("synchronization");
   const auto issue_work = [&](Stream& s) { s.enqueue(work); };
   const auto issue_both = [&](Stream& s) {
     s.enqueue(work);
     exchange(s);
   };
-  const Seconds both = measure(world, *stream, issue_both, options).median;
-  const Seconds alone = measure(world, *stream, issue_work, options).median +
-                        measure(world, *stream, std::cref(exchange), options).median;
-  return std::max(both - alone, Seconds(0.0));
+  const int calls = std::max(1, static_cast<int>(options.block_time / kWork));
+  std::vector<double> waits;  // of three blocks in turn, so that a machine that gets slower slows all of them
+  for (int repeat = 0; repeat < options.repeats; ++repeat) {
+    const Seconds both = time_block(world, *stream, issue_both, calls);
+    const Seconds alone =
+        time_block(world, *stream, issue_work, calls) + time_block(world, *stream, std::cref(exchange), calls);
+    waits.push_back((both - alone).value());
+  }
+  return Seconds(std::max(0.0, median(std::move(waits))));
 }
 
-std::vector<Contention> measure_contention(World& world, Seconds synchronization, const RepeatOptions& options) {
+std::vector<Contention> measure_contention(World& world, Seconds synchronization, double cores_per_rank,
+                                           const RepeatOptions& options) {
   std::vector<Contention> result;
   const Topology topology = world.topology();
+  const MeasureBlock with{BusyWork(world, kWork), synchronization, cores_per_rank};
   for (const Resource tier : {Resource::kIntra, Resource::kInter}) {
     const int ranks = tier == Resource::kIntra ? topology.devices_per_node : topology.nodes;
     if (ranks == 1) continue;
-    const SlowDowns factors = measure_tier(world, tier, synchronization, options);
-    result.push_back({.victim = Resource::kCompute, .aggressor = tier, .factor = factors.first});
-    result.push_back({.victim = tier, .aggressor = Resource::kCompute, .factor = factors.second});
+    const auto group = tier_group(world, tier);
+    const SlowDown slow_down = exchange_slow_down(measure_block(world, *group, kMessages[0], with, options),
+                                                  measure_block(world, *group, kMessages[1], with, options));
+    result.push_back(
+        {.victim = tier, .aggressor = Resource::kCompute, .factor = slow_down.factor, .delay = slow_down.delay});
   }
   return result;
 }
 
-Interference measure_interference(World& world, const RepeatOptions& options) {
+Interference measure_interference(World& world, double cores_per_rank, const RepeatOptions& options) {
   const Seconds synchronization = measure_synchronization(world, options);
-  return {synchronization, measure_contention(world, synchronization, options)};
+  return {synchronization, measure_contention(world, synchronization, cores_per_rank, options)};
 }
 
 Interference median_of(const std::vector<Interference>& rounds) {
@@ -274,9 +225,13 @@ Interference median_of(const std::vector<Interference>& rounds) {
   for (const Interference& round : rounds) waits.push_back(round.synchronization.value());
   Interference result{Seconds(median(std::move(waits))), rounds.front().contention};
   for (std::size_t pair = 0; pair < result.contention.size(); ++pair) {
-    std::vector<double> factors;
-    for (const Interference& round : rounds) factors.push_back(round.contention.at(pair).factor);
+    std::vector<double> factors, delays;
+    for (const Interference& round : rounds) {
+      factors.push_back(round.contention.at(pair).factor);
+      delays.push_back(round.contention.at(pair).delay.value());
+    }
     result.contention[pair].factor = median(std::move(factors));
+    result.contention[pair].delay = Seconds(median(std::move(delays)));
   }
   return result;
 }

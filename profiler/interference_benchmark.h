@@ -16,10 +16,10 @@ namespace sextant {
 // other, which no benchmark of the collective alone sees. Collective over `world`; 0 for one rank.
 [[nodiscard]] Seconds measure_synchronization(World& world, const RepeatOptions& options);
 
-// Runs work and all-to-alls side by side on two streams of every rank, for each link tier that the
-// ranks have, and finds both slow-downs from the two end times. `synchronization` is what the cost
-// model adds to a collective already. Collective over `world`; empty for one rank.
-[[nodiscard]] std::vector<Contention> measure_contention(World& world, Seconds synchronization,
+// How all-to-alls slow down beside work, for each link tier that the ranks have: of two sizes, in a pipelined block of
+// 8 chunks. What they take of the work is CostEstimate::compute_share, of `cores_per_rank`; `synchronization` is what
+// the cost model adds to a collective already. Collective over `world`; empty for one rank.
+[[nodiscard]] std::vector<Contention> measure_contention(World& world, Seconds synchronization, double cores_per_rank,
                                                          const RepeatOptions& options);
 
 // Both of the above, once.
@@ -27,33 +27,29 @@ struct Interference {
   Seconds synchronization;
   std::vector<Contention> contention;
 };
-[[nodiscard]] Interference measure_interference(World& world, const RepeatOptions& options);
+[[nodiscard]] Interference measure_interference(World& world, double cores_per_rank, const RepeatOptions& options);
 // The median of each number over rounds that were measured some time apart: one round on a machine that others use
 // may be off by much. REQUIRES: at least one round, all of one job.
 [[nodiscard]] Interference median_of(const std::vector<Interference>& rounds);
 
 // A block of 8 chunks of exchange, work, exchange back, where each waits for the one before: how long it took, and its
-// parts alone. `of_work` is the slow-down of work beside exchanges.
+// parts alone.
 struct BlockTimes {
   Seconds work;
   Seconds exchange;
-  Seconds block;
-  double of_work = 1.0;
+  Seconds block{};
+  double compute_share = 0.0;  // of an exchange
 };
-// The slow-down of exchanges beside work at which the simulated block takes as long: in a block they wait for each
-// other, which streams that only run side by side do not show. Between 1 and 32.
-[[nodiscard]] double block_slow_down(const BlockTimes& times);
 
-// Two streams start together; alone they would take `first_alone` and `second_alone`. Slow-downs of
-// both while they overlap, from when each ended (the later one runs on at full rate). At least 1.
-struct SlowDowns {
-  double first = 1.0;
-  double second = 1.0;
+// An exchange of t takes factor * t + delay beside work.
+struct SlowDown {
+  double factor = 1.0;
+  Seconds delay{};
 };
-struct EndTimes {
-  Seconds first;
-  Seconds second;
-};
-[[nodiscard]] SlowDowns slow_downs(const EndTimes& alone, const EndTimes& together);
+
+// The slow-down at which both simulated blocks take as long as the measured ones, with small and large exchanges: in a
+// block they wait for each other, which streams that only run side by side do not show. A factor of 1 to 8, a delay of
+// 0 to 50 ms; the delay is found from the small exchanges, the factor from the large.
+[[nodiscard]] SlowDown exchange_slow_down(const BlockTimes& small, const BlockTimes& large);
 
 }  // namespace sextant

@@ -1,6 +1,7 @@
 #include "profiler/kernel_benchmark.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 #include <tuple>
@@ -40,6 +41,28 @@ Schedule uniform_schedule(const StepShape& step, int degree, const OverlapOption
           .gradients = whole_unit_slices(step, Policy::kSequential),
           .overlap = overlap};
 }
+
+// In training other kernels run between two calls of the same one, and its weights and activations have left the
+// caches by then. Calls that go round this many layers find them as cold.
+constexpr int kLayers = 4;
+
+// A kernel of a layer on each layer in turn.
+class RotatingKernel {
+ public:
+  RotatingKernel(Transformer<float>& transformer, Task task) {
+    const int layers = task.layer < 0 ? 1 : kLayers;
+    for (int layer = 0; layer < layers; ++layer) {
+      if (task.layer >= 0) task.layer = layer;
+      kernels_.push_back(transformer.bind(task));
+    }
+  }
+
+  void operator()(Stream& stream) { kernels_[next_++ % kernels_.size()](stream); }
+
+ private:
+  std::vector<TaskKernel> kernels_;  // [layer]
+  std::size_t next_ = 0;
+};
 
 // Fills every buffer with what a real step leaves there, so that kernels meet numbers of the usual size.
 void run_one_step(World& world, Transformer<float>& transformer, const StepShape& step) {
@@ -117,17 +140,17 @@ std::vector<KernelCase> kernel_cases(const Topology& topology, const KernelBench
     }
   };
   for (const Network& whole : options.networks) {
-    Network layer = whole;
-    layer.layers = 1;  // layers of one network are alike
+    Network few = whole;
+    few.layers = kLayers;  // layers of one network are alike
     for (const int tp : divisors(ranks)) {
       for (const std::int64_t micro_batch : options.micro_batches) {
-        add(layer, {.dp = ranks / tp, .tp = tp, .edp = ranks}, micro_batch, Timed::kOthers);
+        add(few, {.dp = ranks / tp, .tp = tp, .edp = ranks}, micro_batch, Timed::kOthers);
       }
     }
     for (const int ep : divisors(ranks)) {
       for (const int esp : divisors(ranks / ep)) {
         const ParallelDegrees degrees{.dp = ranks, .edp = ranks / ep / esp, .ep = ep, .esp = esp};
-        add(layer, degrees, options.micro_batches.back(), Timed::kExperts);
+        add(few, degrees, options.micro_batches.back(), Timed::kExperts);
       }
     }
     // The update works on all parameters of a rank: the most and the fewest that a layout can give it.
@@ -152,8 +175,8 @@ std::vector<KernelSeries> measure_kernels(World& world, const KernelBenchmarkOpt
     for (const Task& task : kernel_case.tasks) {
       const auto& work = std::get<KernelWork>(task.work);
       on_measurement(fmt::format("{} {} {} rows", to_text(work.op), to_text(work.pass), work.shape.rows));
-      const TaskKernel kernel = transformer.bind(task);
-      series[key_of(work)][work.shape.rows] = measure(world, *stream, kernel, options.repeat);
+      RotatingKernel kernel(transformer, task);
+      series[key_of(work)][work.shape.rows] = measure(world, *stream, std::ref(kernel), options.repeat);
     }
   }
   return to_series(series);

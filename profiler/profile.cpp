@@ -8,6 +8,7 @@
 #include "profiler/interference_benchmark.h"
 #include "profiler/kernel_benchmark.h"
 #include "profiler/latency_benchmark.h"
+#include "profiler/processor.h"
 
 namespace sextant {
 namespace {
@@ -30,7 +31,7 @@ RepeatOptions repeat_options(bool quick) {
 constexpr int kInterferenceRounds = 3;
 
 RepeatOptions interference_options(bool quick) {
-  return {.repeats = quick ? 9 : 25, .block_time = Seconds(0.05), .max_calls = 2000};
+  return {.repeats = quick ? 5 : 25, .block_time = Seconds(0.05), .max_calls = 2000};
 }
 
 CollectiveBenchmarkOptions collective_options(bool quick) {
@@ -103,7 +104,7 @@ std::vector<Network> reference_networks() {
 }
 
 Cluster profile(World& world, const ProfileOptions& options) {
-  const CollectiveBenchmarkOptions collectives = collective_options(options.quick);
+  CollectiveBenchmarkOptions collectives = collective_options(options.quick);
   const KernelBenchmarkOptions kernels = kernel_options(options);
   ProfileProgress progress{0, count_measurements(world, collectives, kernels), {}};
   const auto on_measurement = [&](const std::string& what) {
@@ -120,10 +121,11 @@ Cluster profile(World& world, const ProfileOptions& options) {
   cluster.date = today();
   on_measurement("launch latency");
   cluster.launch_latency = measure_launch_latency(world, 100, options.quick ? 7 : 21);
+  collectives.cores_per_rank = measure_cores_per_rank(world, interference_options(options.quick));
   std::vector<Interference> rounds;  // at the start, in the middle and at the end
   const auto interfere = [&] {
     on_measurement("waiting at collectives, work beside them");
-    rounds.push_back(measure_interference(world, interference_options(options.quick)));
+    rounds.push_back(measure_interference(world, collectives.cores_per_rank, interference_options(options.quick)));
   };
   interfere();
   cluster.collectives = measure_collectives(world, collectives, on_measurement);

@@ -48,6 +48,10 @@ std::vector<double> slowest_rank(World& world, const std::vector<double>& mine) 
   return result;
 }
 
+Seconds time_block(World& world, Stream& stream, const std::function<void(Stream&)>& call, int calls) {
+  return Seconds(slowest_rank(world, {timed_block(world, stream, call, calls)}).front());
+}
+
 MeasuredPoint measure(World& world, Stream& stream, const std::function<void(Stream&)>& call,
                       const RepeatOptions& options) {
   SEXTANT_CHECK(options.repeats >= 1 && options.max_calls >= 1, "{} repeats", options.repeats);

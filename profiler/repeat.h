@@ -22,6 +22,9 @@ struct RepeatOptions {
 [[nodiscard]] MeasuredPoint measure(World& world, Stream& stream, const std::function<void(Stream&)>& call,
                                     const RepeatOptions& options);
 
+// Time per call of one block of `calls`, as above. Collective over `world`; every rank gets the same result.
+[[nodiscard]] Seconds time_block(World& world, Stream& stream, const std::function<void(Stream&)>& call, int calls);
+
 // Element-wise maximum of each rank's values, which are as many on every rank. Collective over `world`.
 [[nodiscard]] std::vector<double> slowest_rank(World& world, const std::vector<double>& mine);
 

@@ -33,8 +33,8 @@ std::string profile_table(const Cluster& cluster) {
                       to_text(cluster.device.memory_bandwidth), to_text(cluster.launch_latency));
   text += fmt::format("waiting at a collective {}\n", to_text(cluster.synchronization));
   for (const Contention& one : cluster.contention) {
-    text +=
-        fmt::format("{} beside {}: {:.2f} times as long\n", to_text(one.victim), to_text(one.aggressor), one.factor);
+    text += fmt::format("{} beside {}: {:.2f} times as long", to_text(one.victim), to_text(one.aggressor), one.factor);
+    text += one.delay > Seconds(0.0) ? fmt::format(", and {}\n", to_text(one.delay)) : "\n";
   }
   text += fmt::format("\n  {:<15} {:<6} {:>10} {:>12} {:>10} {:>9} {:>9}\n", "collective", "group", "alpha",
                       "bandwidth", "at", "residual", "p90");
@@ -60,8 +60,10 @@ std::string profile_json(const Cluster& cluster, const std::filesystem::path& pa
   json["synchronization_s"] = cluster.synchronization.value();
   json["contention"] = nlohmann::ordered_json::array();
   for (const Contention& one : cluster.contention) {
-    json["contention"].push_back(
-        {{"victim", to_text(one.victim)}, {"aggressor", to_text(one.aggressor)}, {"factor", one.factor}});
+    json["contention"].push_back({{"victim", to_text(one.victim)},
+                                  {"aggressor", to_text(one.aggressor)},
+                                  {"factor", one.factor},
+                                  {"delay_s", one.delay.value()}});
   }
   json["collectives"] = nlohmann::ordered_json::array();
   for (const CollectiveSeries& series : cluster.collectives) {

@@ -152,8 +152,9 @@ TEST(ParseCluster, RefusesACollectiveWithoutPointsAndLine) {
 TEST(ClusterFile, KeepsSynchronizationAndContention) {
   Cluster cluster = small_cluster();
   cluster.synchronization = Seconds(1.25e-3);
-  cluster.contention = {{.victim = Resource::kIntra, .aggressor = Resource::kCompute, .factor = 1.75},
-                        {.victim = Resource::kCompute, .aggressor = Resource::kInter, .factor = 1.0}};
+  cluster.contention = {
+      {.victim = Resource::kIntra, .aggressor = Resource::kCompute, .factor = 1.75, .delay = Seconds(3e-3)},
+      {.victim = Resource::kCompute, .aggressor = Resource::kInter, .factor = 1.0}};
   const std::string text = cluster_to_yaml(cluster);
   const Cluster read = parse_cluster(ConfigNode::parse(text, "c.yaml"));
   EXPECT_EQ(read, cluster);

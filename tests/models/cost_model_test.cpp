@@ -24,6 +24,7 @@ TEST(CostModel, HasNoLatencyAndNoContentionUnlessSaid) {
   };
   EXPECT_EQ(Silent().launch_latency(), Seconds(0.0));
   EXPECT_EQ(Silent().slowdown(Resource::kCompute, Resource::kIntra), 1.0);
+  EXPECT_EQ(Silent().delay(Resource::kIntra, Resource::kCompute), Seconds(0.0));
 }
 
 TEST(UncontendedCostModel, IsTheOtherModelWithoutSlowdowns) {
@@ -31,10 +32,15 @@ TEST(UncontendedCostModel, IsTheOtherModelWithoutSlowdowns) {
                       [](const CollectiveWork&) { return Seconds(2.0); });
   costs.set_launch_latency(Seconds(0.5));
   costs.set_slowdown([](Resource, Resource) { return 3.0; });
+  costs.set_delay([](Resource, Resource) { return Seconds(4.0); });
+  costs.set_compute_share(0.5);
   const UncontendedCostModel uncontended(costs);
   EXPECT_EQ(uncontended.slowdown(Resource::kCompute, Resource::kIntra), 1.0);
+  EXPECT_EQ(uncontended.delay(Resource::kCompute, Resource::kIntra), Seconds(0.0));
   EXPECT_EQ(uncontended.kernel({}).time, Seconds(1.0));
   EXPECT_EQ(uncontended.collective({.group = {.nodes = 2}}).time, Seconds(2.0));
+  EXPECT_EQ(costs.collective({.group = {.nodes = 2}}).compute_share, 0.5);
+  EXPECT_EQ(uncontended.collective({.group = {.nodes = 2}}).compute_share, 0.0);
   EXPECT_EQ(uncontended.launch_latency(), Seconds(0.5));
 }
 

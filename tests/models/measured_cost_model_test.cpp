@@ -190,12 +190,32 @@ TEST(MeasuredCostModel, SynchronizationIsAddedToEveryCollective) {
   EXPECT_EQ(costs->collective({series.op, {1, 1}, Bytes(4096.0)}).time, Seconds(0.0));
 }
 
+// Shares of 0.2 at 1 KiB and 0.8 at 4 KiB: 0.5 half way on the logarithm, the ends' beyond them.
+TEST(MeasuredCostModel, ComputeSharesAreInterpolatedAndWaitingTakesNothing) {
+  Cluster cluster = small_cluster();
+  CollectiveSeries& series = cluster.collectives.front();
+  const MeasuredPoint ms{Seconds(1e-3), Seconds(1e-3), Seconds(1e-3), 3};
+  series.points = {{Bytes(1024.0), ms, 0.2}, {Bytes(4096.0), ms, 0.8}};
+  const auto share = [&](double bytes) {
+    return make_cost_model(cluster)->collective({series.op, series.group, Bytes(bytes)}).compute_share;
+  };
+  EXPECT_NEAR(share(2048.0), 0.5, 1e-12);
+  EXPECT_DOUBLE_EQ(share(16.0), 0.2);
+  EXPECT_DOUBLE_EQ(share(4096.0), 0.8);
+  EXPECT_DOUBLE_EQ(share(1e6), 0.8);
+  cluster.synchronization = Seconds(1e-3);  // half the time is waiting now
+  EXPECT_NEAR(share(4096.0), 0.4, 1e-12);
+}
+
 TEST(MeasuredCostModel, ContentionHoldsForTheListedPairOnly) {
   Cluster cluster = small_cluster();
-  cluster.contention = {{.victim = Resource::kCompute, .aggressor = Resource::kIntra, .factor = 1.5}};
+  cluster.contention = {
+      {.victim = Resource::kCompute, .aggressor = Resource::kIntra, .factor = 1.5, .delay = Seconds(2e-3)}};
   const auto costs = make_cost_model(cluster);
   EXPECT_EQ(costs->slowdown(Resource::kCompute, Resource::kIntra), 1.5);
+  EXPECT_EQ(costs->delay(Resource::kCompute, Resource::kIntra), Seconds(2e-3));
   EXPECT_EQ(costs->slowdown(Resource::kIntra, Resource::kCompute), 1.0);
+  EXPECT_EQ(costs->delay(Resource::kIntra, Resource::kCompute), Seconds(0.0));
 }
 
 }  // namespace

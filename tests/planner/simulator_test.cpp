@@ -171,6 +171,76 @@ TEST(Contention, ATwoTierCollectiveSuffersTheWorseOfItsLinks) {
   expect_span(simulate(graph, costs), both, 0, 12);
 }
 
+TEST(Contention, ADelayIsAddedToATaskThatRunsBesideAnotherAllTheTime) {
+  // Compute slows inter by 1.5 and 1 s: 4 s become 7 s. Compute lasts longer and is not slowed.
+  TaskGraph graph;
+  const TaskId compute = append(graph, Resource::kCompute, 10);
+  const TaskId inter = append(graph, Resource::kInter, 4);
+  FakeCostModel costs = seconds_from_rows();
+  costs.set_slowdown([](Resource victim, Resource) { return victim == Resource::kInter ? 1.5 : 1.0; });
+  costs.set_delay([](Resource victim, Resource) { return Seconds(victim == Resource::kInter ? 1.0 : 0.0); });
+  const Timeline timeline = simulate(graph, costs);
+  expect_span(timeline, inter, 0, 7);
+  expect_span(timeline, compute, 0, 10);
+}
+
+TEST(Contention, ADelayCountsInProportionWhereTheOtherEndsEarlier) {
+  // Slowed by 2 s in 8 s, inter advances at 4/5 for the 5 s of compute: 4 s of it are left, it ends at 9.
+  TaskGraph graph;
+  append(graph, Resource::kCompute, 5);
+  const TaskId inter = append(graph, Resource::kInter, 8);
+  FakeCostModel costs = seconds_from_rows();
+  costs.set_delay([](Resource victim, Resource) { return Seconds(victim == Resource::kInter ? 2.0 : 0.0); });
+  expect_span(simulate(graph, costs), inter, 0, 9);
+}
+
+FakeCostModel seconds_from_rows_and_bytes() {
+  return FakeCostModel([](const KernelWork& work) { return Seconds(static_cast<double>(work.shape.rows)); },
+                       [](const CollectiveWork& work) { return Seconds(work.buffer.value()); });
+}
+
+TaskId append_collective(TaskGraph& graph, Resource link, double seconds) {
+  const CollectiveWork work{.group = {.nodes = 2}, .buffer = Bytes(seconds)};
+  return append(graph, {.work = work, .uses = {link}, .queue = link});
+}
+
+TEST(ComputeShare, IsTakenFromKernelsAtTheRateOfTheCollective) {
+  // A collective of 3 s takes 0.4 of the compute; beside compute it runs at half its rate, so it takes 0.2 for 6 s:
+  // compute has done 4.8 of its 8 s by then and ends at 9.2.
+  TaskGraph graph;
+  const TaskId compute = append(graph, Resource::kCompute, 8);
+  const TaskId inter = append_collective(graph, Resource::kInter, 3);
+  FakeCostModel costs = seconds_from_rows_and_bytes();
+  costs.set_compute_share(0.4);
+  costs.set_slowdown([](Resource victim, Resource) { return victim == Resource::kInter ? 2.0 : 1.0; });
+  const Timeline timeline = simulate(graph, costs);
+  expect_span(timeline, inter, 0, 6);
+  expect_span(timeline, compute, 0, 9.2);
+}
+
+// 0.7 and 0.7 of two links would leave nothing: kernels keep a twentieth.
+TEST(ComputeShare, OfSeveralCollectivesAddsUpAndNeverStopsAKernel) {
+  TaskGraph graph;
+  const TaskId compute = append(graph, Resource::kCompute, 3);
+  append_collective(graph, Resource::kInter, 20);
+  append_collective(graph, Resource::kIntra, 20);
+  FakeCostModel costs = seconds_from_rows_and_bytes();
+  costs.set_compute_share(0.7);
+  expect_span(simulate(graph, costs), compute, 0, 22);
+}
+
+TEST(ComputeShare, SlowsNoCollectiveOnTheQueueOfTheKernels) {
+  TaskGraph graph;
+  const TaskId collective = append_collective(graph, Resource::kInter, 3);
+  Task& task = graph.tasks[static_cast<std::size_t>(collective)];
+  graph.order[static_cast<std::size_t>(Resource::kCompute)] = {collective};
+  graph.order[static_cast<std::size_t>(task.queue)].clear();
+  task.queue = Resource::kCompute;
+  FakeCostModel costs = seconds_from_rows_and_bytes();
+  costs.set_compute_share(0.7);
+  expect_span(simulate(graph, costs), collective, 0, 3);
+}
+
 TEST(Contention, FactorsOfOneChangeNothing) {
   constexpr std::uint64_t kSeed = 31;
   std::cout << "seed " << kSeed << "\n";

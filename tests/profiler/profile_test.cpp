@@ -36,7 +36,8 @@ TEST(Profile, IsEnoughToPlanItsNetwork) {
     request.sequence = 8;
     const PlanResult result = search_plans(request, cluster);
     EXPECT_EQ(result.status, PlanStatus::kFound);
-    EXPECT_LE(result.plans.front().prediction.worst_source, CostSource::kInterpolated);
+    EXPECT_LE(result.plans.front().prediction.worst_source, CostSource::kInterpolated)
+        << plan_to_yaml(result.plans.front());
     return 0;
   });
 }
