@@ -28,8 +28,8 @@ void require_scores(const CsvTable& table) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace sextant;
-  const auto table = fuzz::answer(
-      [&] { return parse_csv(fuzz::text_of(data, size), fuzz::kOrigin, required_run_columns()); });
+  const auto table =
+      fuzz::answer([&] { return parse_csv(fuzz::text_of(data, size), fuzz::kOrigin, required_run_columns()); });
   if (table) fuzz::require_scores(*table);
   return 0;
 }

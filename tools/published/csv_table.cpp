@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "models/error.h"
+#include "models/plain_text.h"
 
 namespace sextant {
 namespace {
@@ -23,7 +24,8 @@ class RecordReader {
     const std::size_t read = csv_parse(&parser, text.data(), text.size(), on_cell, on_record, this);
     const bool ended = read == text.size() && csv_fini(&parser, on_cell, on_record, this) == 0;
     if (!ended) {
-      throw ConfigError(fmt::format("{}: record {}: {}", origin, records_.size() + 1, csv_strerror(csv_error(&parser))));
+      throw ConfigError(
+          fmt::format("{}: record {}: {}", origin, records_.size() + 1, csv_strerror(csv_error(&parser))));
     }
   }
 
@@ -59,6 +61,11 @@ const std::string& CsvRow::operator[](std::string_view column) const {
 }
 
 CsvTable parse_csv(std::string_view text, const std::string& origin, const std::vector<std::string>& required) {
+  const std::string_view valid = text.substr(0, utf8_prefix(text));
+  if (valid.size() < text.size()) {
+    throw ConfigError(
+        fmt::format("{}:{}: found a byte that is not UTF-8", origin, 1 + std::ranges::count(valid, '\n')));
+  }
   auto records = RecordReader(origin, text).take();
   if (records.empty()) throw ConfigError(fmt::format("{}: found nothing, expected a header", origin));
   CsvTable table{origin, records.front(), {}};
