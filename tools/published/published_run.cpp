@@ -20,9 +20,13 @@ struct Skip {
   std::string reason;
 };
 
-std::string quoted(const std::string& text) {
+std::string short_text(const std::string& text) {
   constexpr std::size_t kMaxShown = 60;
-  return "'" + one_line(text, kMaxShown) + "'";
+  return one_line(text, kMaxShown);
+}
+
+std::string quoted(const std::string& text) {
+  return "'" + short_text(text) + "'";
 }
 
 std::string lower(std::string text) {
@@ -51,7 +55,7 @@ std::int64_t count(const CsvRow& row, std::string_view column, std::optional<std
   if (!value && when_empty) return *when_empty;
   if (!value) throw Skip{fmt::format("no {}", column)};
   if (*value < 1.0 || *value > kMax || *value != std::floor(*value)) {
-    throw Skip{fmt::format("{} is {}", column, quoted(row[column]))};
+    throw Skip{fmt::format("{} is {}", column, short_text(row[column]))};
   }
   return static_cast<std::int64_t>(*value);
 }
@@ -61,7 +65,8 @@ std::optional<double> rate(const CsvRow& row, std::string_view column) {
   constexpr double kLeast = 1e-6;
   constexpr double kMost = 1e12;
   const std::optional<double> value = number(row, column);
-  if (value && (*value < kLeast || *value > kMost)) throw Skip{fmt::format("{} is {}", column, quoted(row[column]))};
+  if (value && (*value < kLeast || *value > kMost))
+    throw Skip{fmt::format("{} is {}", column, short_text(row[column]))};
   return value;
 }
 
