@@ -192,7 +192,6 @@ void parse_kernel_fits(const ConfigNode& list, Cluster& cluster) {
 
 Topology parse_topology(const ConfigNode& node) {
   node.expect_keys({"nodes", "devices_per_node"});
-  constexpr int kMaxRanks = 1 << 24;
   const Topology topology{.nodes = static_cast<int>(node["nodes"].as_int(1, kMaxRanks)),
                           .devices_per_node = static_cast<int>(node["devices_per_node"].as_int(1, kMaxRanks))};
   if (std::int64_t{topology.nodes} * topology.devices_per_node > kMaxRanks) node.fail("has more than 2^24 ranks");

@@ -1,15 +1,17 @@
 #include "models/divisors.h"
 
-#include <algorithm>
-
 namespace sextant {
 
 std::vector<int> divisors(std::int64_t number, std::int64_t limit) {
-  std::vector<int> result;
-  for (std::int64_t d = 1; d <= std::min(number, limit); ++d) {
-    if (number % d == 0) result.push_back(static_cast<int>(d));
+  std::vector<int> small, large;  // up to the root, ascending; their partners, descending
+  for (std::int64_t d = 1; d <= limit && d * d <= number; ++d) {
+    if (number % d != 0) continue;
+    small.push_back(static_cast<int>(d));
+    const std::int64_t partner = number / d;
+    if (partner != d && partner <= limit) large.push_back(static_cast<int>(partner));
   }
-  return result;
+  small.insert(small.end(), large.rbegin(), large.rend());
+  return small;
 }
 
 }  // namespace sextant

@@ -35,16 +35,16 @@ Axis axis_of(GroupKind kind, const ParallelDegrees& d) {
   SEXTANT_CHECK(false, "group kind {}", static_cast<int>(kind));
 }
 
-void require_positive(const ParallelDegrees& d, const Topology& t) {
+void require_positive(const char* name, int value) {
+  if (value < 1) throw ConfigError(fmt::format("{} is {}; allowed: 1 or more", name, value));
+}
+
+void require_positive(const ParallelDegrees& d) {
   const struct {
     const char* name;
     int value;
-  } entries[] = {{"pp", d.pp},   {"dp", d.dp},       {"cp", d.cp},
-                 {"tp", d.tp},   {"edp", d.edp},     {"ep", d.ep},
-                 {"esp", d.esp}, {"nodes", t.nodes}, {"devices_per_node", t.devices_per_node}};
-  for (const auto& entry : entries) {
-    if (entry.value < 1) throw ConfigError(fmt::format("{} is {}; allowed: 1 or more", entry.name, entry.value));
-  }
+  } entries[] = {{"pp", d.pp}, {"dp", d.dp}, {"cp", d.cp}, {"tp", d.tp}, {"edp", d.edp}, {"ep", d.ep}, {"esp", d.esp}};
+  for (const auto& entry : entries) require_positive(entry.name, entry.value);
 }
 
 // Product in 64 bits that cannot wrap: degrees are below 2^31, so it stops growing beyond any world.
@@ -57,10 +57,6 @@ std::int64_t product(std::initializer_list<int> factors) {
 
 void require_world_size(const ParallelDegrees& d, const Topology& t) {
   const std::int64_t world_size = product({t.nodes, t.devices_per_node});
-  if (world_size > std::int64_t{1} << 24) {
-    throw ConfigError(fmt::format("nodes {} x devices_per_node {} is too large; allowed: at most 2^24 ranks", t.nodes,
-                                  t.devices_per_node));
-  }
   if (product({d.pp, d.dp, d.cp, d.tp}) != world_size) {
     throw ConfigError(fmt::format(
         "pp {} x dp {} x cp {} x tp {} = {}, but there are nodes {} x devices_per_node {} = "
@@ -107,6 +103,15 @@ GroupShape widest_shape(const ParallelLayout& layout, GroupKind kind) {
 
 }  // namespace
 
+void require_valid(const Topology& topology) {
+  require_positive("nodes", topology.nodes);
+  require_positive("devices_per_node", topology.devices_per_node);
+  if (product({topology.nodes, topology.devices_per_node}) > kMaxRanks) {
+    throw ConfigError(fmt::format("nodes {} x devices_per_node {} is too large; allowed: at most 2^24 ranks",
+                                  topology.nodes, topology.devices_per_node));
+  }
+}
+
 const char* to_text(GroupKind kind) {
   switch (kind) {
     case GroupKind::kTp:
@@ -127,7 +132,8 @@ const char* to_text(GroupKind kind) {
 
 ParallelLayout::ParallelLayout(const ParallelDegrees& degrees, const Topology& topology)
     : degrees_(degrees), topology_(topology) {
-  require_positive(degrees, topology);
+  require_valid(topology);
+  require_positive(degrees);
   require_world_size(degrees, topology);
   for (int kind = 0; kind < kNumGroupKinds; ++kind) {
     shapes_[static_cast<std::size_t>(kind)] = widest_shape(*this, static_cast<GroupKind>(kind));

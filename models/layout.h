@@ -19,6 +19,9 @@ struct Topology {
   [[nodiscard]] int node_of(int rank) const { return rank / devices_per_node; }
   bool operator==(const Topology&) const = default;
 };
+inline constexpr int kMaxRanks = 1 << 24;
+// Throws ConfigError unless both numbers are at least 1 and the ranks at most kMaxRanks.
+void require_valid(const Topology& topology);
 
 struct ParallelDegrees {
   int pp = 1;
@@ -55,7 +58,7 @@ struct GroupShape {
 
 class ParallelLayout {
  public:
-  // Throws ConfigError with the whole equation when a degree is < 1, when
+  // Throws ConfigError for an invalid topology; with the whole equation when a degree is < 1, when
   // pp*dp*cp*tp or pp*edp*ep*esp differs from topology.num_ranks().
   ParallelLayout(const ParallelDegrees& degrees, const Topology& topology);
 

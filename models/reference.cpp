@@ -44,6 +44,9 @@ Reference parse_reference(const ConfigNode& node) {
   if (node.has("product_efficiency_fp8")) {
     reference.product_efficiency_fp8 = parse_efficiency(node["product_efficiency_fp8"]);
   }
+  if (reference.peak_fp8 > FlopsPerSecond(0.0) && reference.product_efficiency_fp8 == 0.0) {
+    node["peak_fp8"].fail("found without product_efficiency_fp8; allowed: both, or neither");
+  }
   reference.half_rows = node["half_rows"].as_double(0.0, kMaxRows);
   reference.half_width = node["half_width"].as_double(0.0, kMaxRows);
   reference.attention_forward_efficiency = parse_efficiency(node["attention_forward_efficiency"]);

@@ -36,7 +36,8 @@ struct Reference {
   bool operator==(const Reference&) const = default;
 };
 
-// All keys are required but peak_fp8 and product_efficiency_fp8. Throws ConfigError with path:line:column.
+// All keys are required but peak_fp8 and product_efficiency_fp8; the first needs the second. Throws ConfigError with
+// path:line:column.
 [[nodiscard]] Reference parse_reference(const ConfigNode& node);
 // Writes the entries into the map that `writer` is in.
 void write_reference(YamlWriter& writer, const Reference& reference);

@@ -13,28 +13,34 @@
 #include <yaml-cpp/parser.h>
 
 #include "models/error.h"
+#include "models/plain_text.h"
 
 namespace sextant {
 namespace {
 
 constexpr std::size_t kMaxDepth = 64;
+constexpr std::size_t kMaxKeys = 4096;  // of one map; each is compared with all before it
 constexpr std::size_t kMaxFileBytes = std::size_t{64} << 20;
 
 enum class NodeKind { kNull, kScalar, kList, kMap };
 
-// One line, quoted, at most 60 bytes: what a message may show of the user's text.
-std::string shown(std::string_view text) {
-  constexpr std::size_t kMaxShown = 60;
-  std::string result;
-  for (const char c : text.substr(0, kMaxShown)) {
-    result += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  }
-  return fmt::format("\"{}{}\"", result, text.size() > kMaxShown ? "..." : "");
-}
-
 std::string location(const std::string& origin, const YAML::Mark& mark) {
   if (mark.is_null()) return origin;
   return fmt::format("{}:{}:{}", origin, mark.line + 1, mark.column + 1);  // marks count from 0
+}
+
+// "path:line:column: message" on one line, whatever of the user's text is in the message.
+[[noreturn]] void refuse(const std::string& origin, const YAML::Mark& mark, std::string_view message) {
+  constexpr std::size_t kMaxMessage = 2000;
+  throw ConfigError(fmt::format("{}: {}", location(origin, mark), one_line(message, kMaxMessage)));
+}
+
+void require_utf8(const std::string& origin, std::string_view text) {
+  const std::string_view valid = text.substr(0, utf8_prefix(text));
+  if (valid.size() == text.size()) return;
+  const std::size_t line_start = valid.rfind('\n') + 1;  // npos + 1 is 0
+  throw ConfigError(fmt::format("{}:{}:{}: found a byte that is not UTF-8", origin,
+                                1 + std::count(valid.begin(), valid.end(), '\n'), 1 + valid.size() - line_start));
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -166,9 +172,7 @@ class ConfigNode::Impl::Builder : public YAML::EventHandler {
   [[nodiscard]] std::shared_ptr<const Impl> root() const { return root_; }
 
  private:
-  [[noreturn]] void fail(const YAML::Mark& mark, std::string_view message) const {
-    throw ConfigError(fmt::format("{}: {}", location(*origin_, mark), message));
-  }
+  [[noreturn]] void fail(const YAML::Mark& mark, std::string_view message) const { refuse(*origin_, mark, message); }
   void check_plain(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) const {
     if (anchor != 0) fail(mark, "anchors are not allowed");
     if (!tag.empty() && tag != "?" && tag != "!") fail(mark, "found the tag " + shown(tag) + ", tags are not allowed");
@@ -187,6 +191,7 @@ class ConfigNode::Impl::Builder : public YAML::EventHandler {
   }
   void open_key(const YAML::Mark& mark, const std::string& key) {
     if (stack_.back()->find(key) != nullptr) fail(mark, "found the key " + shown(key) + " twice in one map");
+    if (stack_.back()->entries.size() >= kMaxKeys) fail(mark, fmt::format("more than {} keys in one map", kMaxKeys));
     stack_.back()->entries.push_back({.key = key, .mark = mark, .value = nullptr});
   }
   void add(std::shared_ptr<Impl> node) {
@@ -220,6 +225,7 @@ ConfigNode ConfigNode::load_file(const std::filesystem::path& path) {
 
 ConfigNode ConfigNode::parse(std::string_view text, std::string origin) {
   auto shared_origin = std::make_shared<const std::string>(std::move(origin));
+  require_utf8(*shared_origin, text);
   Impl::Builder builder(shared_origin);
   try {
     std::istringstream stream{std::string(text)};
@@ -227,7 +233,7 @@ ConfigNode ConfigNode::parse(std::string_view text, std::string origin) {
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
-    throw ConfigError(fmt::format("{}: not YAML: {}", location(*shared_origin, error.mark), error.msg));
+    refuse(*shared_origin, error.mark, "not YAML: " + error.msg);
   }
   if (!builder.root()) throw ConfigError(fmt::format("{}: found nothing, expected a YAML map", *shared_origin));
   return ConfigNode(builder.root());
@@ -235,7 +241,7 @@ ConfigNode ConfigNode::parse(std::string_view text, std::string origin) {
 
 void ConfigNode::fail(std::string_view message) const {
   const std::string subject = impl_->key.empty() ? "" : impl_->key + ": ";
-  throw ConfigError(fmt::format("{}: {}{}", location(*impl_->origin, impl_->mark), subject, message));
+  refuse(*impl_->origin, impl_->mark, fmt::format("{}{}", subject, message));
 }
 
 void ConfigNode::expect_keys(std::initializer_list<std::string_view> required,
@@ -245,8 +251,9 @@ void ConfigNode::expect_keys(std::initializer_list<std::string_view> required,
   allowed.insert(allowed.end(), optional.begin(), optional.end());
   for (const Impl::Entry& entry : impl_->entries) {
     if (std::find(allowed.begin(), allowed.end(), entry.key) != allowed.end()) continue;
-    throw ConfigError(fmt::format("{}: unknown key {}{}; allowed: {}", location(*impl_->origin, entry.mark),
-                                  shown(entry.key), suggestion(entry.key, allowed), fmt::join(allowed, ", ")));
+    refuse(*impl_->origin, entry.mark,
+           fmt::format("unknown key {}{}; allowed: {}", shown(entry.key), suggestion(entry.key, allowed),
+                       fmt::join(allowed, ", ")));
   }
   for (const std::string_view key : required) {
     if (!has(key)) fail(fmt::format("missing key \"{}\"; required: {}", key, fmt::join(required, ", ")));

@@ -21,8 +21,8 @@ namespace sextant {
 class ConfigNode {
  public:
   // Throws ConfigError when the file cannot be read or is not YAML.
-  // Refused besides: files above 64 MiB, more than one document, nesting deeper than 64, anchors and
-  // aliases (a few lines of them can stand for billions of nodes), explicit tags.
+  // Refused besides: what is not UTF-8, files above 64 MiB, more than one document, nesting deeper than 64, more than
+  // 4096 keys in a map, anchors and aliases (a few lines of them can stand for billions of nodes), explicit tags.
   [[nodiscard]] static ConfigNode load_file(const std::filesystem::path& path);
   // `origin` stands for the path in messages.
   [[nodiscard]] static ConfigNode parse(std::string_view text, std::string origin);

@@ -18,11 +18,11 @@ bool allowed(std::optional<int> fixed, int value) {
 // Samples per replica and micro-batch: all divisors of a replica's share, largest first.
 std::vector<std::int64_t> micro_batches(const SearchRequest& request, int dp) {
   if (request.global_batch % dp != 0) return {};
-  const std::int64_t share = request.global_batch / dp;
   std::vector<std::int64_t> result;
-  for (std::int64_t m = share; m >= 1; --m) {
-    if (share % m == 0 && (!request.micro_batch || *request.micro_batch == m)) result.push_back(m);
+  for (const int m : divisors(request.global_batch / dp)) {
+    if (!request.micro_batch || *request.micro_batch == m) result.push_back(m);
   }
+  std::ranges::reverse(result);
   return result;
 }
 
@@ -81,6 +81,9 @@ class Search {
     if (degree > step.capacity()) {
       return reject(degrees, fmt::format("degree {} exceeds the {} rows of an expert", degree, step.capacity()));
     }
+    Schedule simplest;
+    simplest.degrees.resize(static_cast<std::size_t>(step.network.layers));
+    if (!keeps_in_bounds(step, simplest)) return;
     const MemoryBreakdown memory = training_memory(step);
     if (memory.total() > cluster_.device.memory) {
       return reject(degrees, fmt::format("memory: {} of {} needed by one rank, most by {} ({})",
@@ -112,7 +115,8 @@ class Search {
       };
       if (std::ranges::any_of(seen, is_same)) continue;
       seen.push_back(&plan.step);
-      searched.push_back(searched_plan(plan));
+      Plan ordered = searched_plan(plan);
+      if (keeps_in_bounds(ordered.step, ordered.schedule)) searched.push_back(std::move(ordered));
     }
     if (request_.policy) result_.plans.clear();
     std::ranges::move(searched, std::back_inserter(result_.plans));
@@ -152,9 +156,19 @@ class Search {
     ++result_.summary.candidates;
     Plan plan{step,         plan_schedule(step, *costs_, policy, schedule_options()), {}, network_hash_, cluster_hash_,
               cluster_.name};
+    if (!keeps_in_bounds(step, plan.schedule)) return;
     plan.prediction = predict(step, plan.schedule, *costs_, cluster_.device);
     ++result_.summary.simulated;
     result_.plans.push_back(std::move(plan));
+  }
+
+  // Otherwise rejects it: a plan with more tasks would not be read.
+  bool keeps_in_bounds(const StepShape& step, const Schedule& schedule) {
+    const std::int64_t tasks = most_tasks(step, schedule);
+    if (tasks <= kMaxTasks) return true;
+    reject(step.layout.degrees(), fmt::format("{} layers in {} micro-batches are {} tasks; allowed: {}",
+                                              step.network.layers, step.num_micro_batches, tasks, kMaxTasks));
+    return false;
   }
 
   void reject(const ParallelDegrees& degrees, std::string reason) {
@@ -193,6 +207,7 @@ std::vector<ParallelDegrees> enumerate_layouts(const SearchRequest& request, int
 PlanResult search_plans(const SearchRequest& request, const Cluster& cluster) {
   if (request.global_batch < 1) throw ConfigError(fmt::format("global batch {}: at least 1", request.global_batch));
   if (request.sequence < 1) throw ConfigError(fmt::format("sequence {}: at least 1", request.sequence));
+  if (request.topology) require_valid(*request.topology);
   return Search(request, cluster).run();
 }
 

@@ -49,7 +49,8 @@ struct PlanResult {
   SearchSummary summary;
 };
 
-// Deterministic. Throws ConfigError for a request that no cluster could serve (batch or sequence < 1).
+// Deterministic. Throws ConfigError for a request that no cluster could serve (batch or sequence < 1, an
+// invalid topology).
 [[nodiscard]] PlanResult search_plans(const SearchRequest& request, const Cluster& cluster);
 
 // Every dp x tp and edp x ep x esp grid of `num_ranks` ranks that has the degrees fixed in `request`.

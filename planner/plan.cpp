@@ -13,7 +13,6 @@ namespace sextant {
 namespace {
 
 constexpr const char* kSchema = "sextant/plan@1";
-constexpr TaskId kMaxTasks = 1 << 26;
 constexpr int kMaxInFlight = 1024;
 constexpr std::int64_t kMaxCount = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kMaxElements = std::numeric_limits<std::int64_t>::max() / 2;
@@ -59,6 +58,9 @@ void append_run(const ConfigNode& node, std::string_view run, std::vector<TaskId
   const std::size_t dash = run.find('-');
   const TaskId first = task(run.substr(0, dash));
   const TaskId last = dash == std::string_view::npos ? first : task(run.substr(dash + 1));
+  if (static_cast<std::int64_t>(order.size()) + last - first >= kMaxTasks) {
+    node.fail(fmt::format("has more than {} tasks, the most that a step may have", kMaxTasks));
+  }
   for (TaskId id = first; id <= last; ++id) order.push_back(id);
 }
 
@@ -227,6 +229,10 @@ StepShape read_step(const ConfigNode& root) {
 
 // The slices must cover the buffers that this layout has; building the graph says whether they do.
 void check_schedule(const ConfigNode& node, const StepShape& step, const Schedule& schedule) {
+  if (most_tasks(step, schedule) > kMaxTasks) {
+    node.fail(fmt::format("{} layers in {} micro-batches and these degrees make up to {} tasks; allowed: {}",
+                          step.network.layers, step.num_micro_batches, most_tasks(step, schedule), kMaxTasks));
+  }
   try {
     static_cast<void>(build_step_graph(step, schedule));
   } catch (const InternalError& error) {

@@ -78,4 +78,17 @@ std::vector<GradientSlice> whole_unit_slices(const StepShape& step, Policy polic
   return slices;
 }
 
+std::int64_t most_tasks(const StepShape& step, const Schedule& schedule) {
+  constexpr std::int64_t kOfMicroBatch = 5;  // embedding and head in both phases, the balance of the experts
+  constexpr std::int64_t kOfLayer = 10;      // both phases: attention and its collectives, route, unroute
+  constexpr std::int64_t kOfChunk = 5;       // dispatch, gather, expert, scatter, combine
+  constexpr std::int64_t kOfUpdate = 3;
+  const std::int64_t of_backward_chunk = kOfChunk + (schedule.overlap.split_expert_backward ? 1 : 0);
+  std::int64_t tasks = kOfMicroBatch;
+  for (const LayerDegrees& degrees : schedule.degrees) {
+    tasks += kOfLayer + kOfChunk * degrees.forward + of_backward_chunk * degrees.backward;
+  }
+  return tasks * step.num_micro_batches + static_cast<std::int64_t>(schedule.gradients.size()) + kOfUpdate;
+}
+
 }  // namespace sextant

@@ -74,6 +74,11 @@ struct Schedule {
 // the next layer of the backward, the last units in the tail. In order of issue.
 [[nodiscard]] std::vector<GradientSlice> whole_unit_slices(const StepShape& step, Policy policy);
 
+// Larger steps are neither planned nor read: a graph of so many tasks takes a gigabyte and seconds to simulate.
+inline constexpr std::int64_t kMaxTasks = std::int64_t{1} << 20;
+// build_step_graph makes at most so many tasks. REQUIRES: a degree for each layer.
+[[nodiscard]] std::int64_t most_tasks(const StepShape& step, const Schedule& schedule);
+
 // The task graph of one training step of one rank under `schedule`. Throws InternalError when the
 // schedule does not fit the step (wrong number of degrees, gradients not covered).
 [[nodiscard]] TaskGraph build_step_graph(const StepShape& step, const Schedule& schedule);

@@ -259,6 +259,7 @@ Counts search_grids(const SetupRequest& request, const Cluster& cluster, Best& b
 SetupResult search(const SetupRequest& request, const Cluster& cluster, bool prunes) {
   if (request.global_batch < 1) throw ConfigError(fmt::format("global batch {}: at least 1", request.global_batch));
   if (request.sequence < 1) throw ConfigError(fmt::format("sequence {}: at least 1", request.sequence));
+  require_valid(request.topology);
   SEXTANT_CHECK(cluster.reference.has_value(), "cluster {} has no reference", cluster.name);
   const auto started = std::chrono::steady_clock::now();
   Cluster planned = cluster;

@@ -58,7 +58,7 @@ struct SetupResult {
 // powers of two up to 16 that divide; virtual stages divide the layers of a stage, with micro-batches in multiples of
 // pp; ZeRO 1 and 3; recomputation none, selective, full; flat and de-duplicated dispatch. The setups returned are
 // the same every time; how many were pruned depends on which thread was first. REQUIRES: cluster.reference. Throws
-// ConfigError for a batch or sequence below 1.
+// ConfigError for a batch or sequence below 1 and for an invalid topology.
 [[nodiscard]] SetupResult search_setups(const SetupRequest& request, const Cluster& cluster);
 
 // The same space without bounds: for tests.

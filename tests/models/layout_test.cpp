@@ -142,5 +142,13 @@ TEST(ToText, NamesEveryGroupKindDifferently) {
   EXPECT_EQ(names.size(), static_cast<std::size_t>(kNumGroupKinds));
 }
 
+TEST(RequireValid, BoundsTheRanks) {
+  EXPECT_NO_THROW(require_valid({.nodes = 1 << 12, .devices_per_node = 1 << 12}));
+  EXPECT_THAT(error_text<ConfigError>([] { require_valid({.nodes = 1 << 20, .devices_per_node = 1 << 20}); }),
+              HasSubstr("at most 2^24 ranks"));
+  EXPECT_THAT(error_text<ConfigError>([] { require_valid({.nodes = 1, .devices_per_node = -1}); }),
+              HasSubstr("devices_per_node is -1"));
+}
+
 }  // namespace
 }  // namespace sextant

@@ -58,6 +58,8 @@ TEST(Reference, RefusesWhatNoMachineHas) {
   EXPECT_THROW(read(replaced("bandwidth: 45 GB/s", "bandwidth: 0 GB/s")), ConfigError);
   EXPECT_THROW(read(replaced("half_rows: 400\n", "")), ConfigError);
   EXPECT_THROW(read(replaced("half_rows", "half_row")), ConfigError);
+  EXPECT_THROW(read(replaced("product_efficiency_fp8: 0.55\n", "")),
+               ConfigError);  // a rate of which nothing is reached
 }
 
 }  // namespace

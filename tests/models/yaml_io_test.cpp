@@ -16,6 +16,7 @@ namespace sextant {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 ConfigNode parse(const std::string& text) {
@@ -263,6 +264,26 @@ TEST(ExpectSchema, NamesBothVersions) {
   EXPECT_NO_THROW(root.expect_schema("sextant/plan@2"));
   EXPECT_EQ(config_error([&] { root.expect_schema("sextant/plan@1"); }),
             "f.yaml:1:9: schema: found \"sextant/plan@2\", expected \"sextant/plan@1\"");
+}
+
+TEST(ConfigNodeParse, WhatIsNotUtf8IsRefusedWithItsPlace) {
+  EXPECT_EQ(config_error([] { parse("name: a\nother: \xc3("); }), "f.yaml:2:8: found a byte that is not UTF-8");
+}
+
+TEST(ConfigNodeParse, MessagesAreOneShortLineWhateverTheTextHolds) {
+  // yaml-cpp repeats the character behind the backslash; keys may hold line breaks.
+  EXPECT_THAT(config_error([] { parse("name: \"\\\x01\""); }), Not(HasSubstr("\x01")));
+  EXPECT_THAT(config_error([] { static_cast<void>(parse("\"a\\nb\": 1")["a\nb"].as_bool()); }),
+              HasSubstr("a?b: found"));
+  const std::string long_key(100000, 'k');
+  EXPECT_LT(config_error([&] { static_cast<void>(parse("? " + long_key + "\n: 1")[long_key].as_bool()); }).size(),
+            3000U);
+}
+
+TEST(ConfigNodeParse, AMapHasABoundedNumberOfKeys) {
+  std::string text;
+  for (int key = 0; key <= 4096; ++key) text += "k" + std::to_string(key) + ": 1\n";
+  EXPECT_THAT(config_error([&] { parse(text); }), HasSubstr("f.yaml:4097:1: more than 4096 keys"));
 }
 
 }  // namespace

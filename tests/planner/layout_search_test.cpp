@@ -177,5 +177,24 @@ TEST(SearchPlans, AFixedDegreeAboveTheRowsOfAnExpertIsRejected) {
   EXPECT_NE(result.summary.rejected.back().reason.find("rows of an expert"), std::string::npos);
 }
 
+TEST(SearchPlans, AStepOfTooManyTasksIsRejectedWithTheReason) {
+  SearchRequest large = request();
+  large.global_batch = 1 << 20;
+  large.micro_batch = 2;
+  large.tp = 1;
+  large.ep = 1;
+  large.esp = 1;
+  const PlanResult result = search_plans(large, two_by_two());
+  EXPECT_EQ(result.status, PlanStatus::kInfeasible);
+  ASSERT_FALSE(result.summary.rejected.empty());
+  EXPECT_NE(result.summary.rejected.front().reason.find("tasks; allowed: 1048576"), std::string::npos);
+}
+
+TEST(SearchPlans, MoreRanksThanAnyClusterHasAreBadInput) {
+  SearchRequest large = request();
+  large.topology = Topology{.nodes = 1 << 20, .devices_per_node = 1 << 20};
+  EXPECT_THROW(static_cast<void>(search_plans(large, two_by_two())), ConfigError);
+}
+
 }  // namespace
 }  // namespace sextant

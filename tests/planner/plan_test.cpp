@@ -123,5 +123,12 @@ TEST_F(PlanFile, WrongNumberOfDegreesIsRefused) {
   expect_refused("    - {forward: 2, backward: 2}\n", "", "2 entries for 3 layers");
 }
 
+TEST_F(PlanFile, MoreTasksThanAStepMayHaveAreRefused) {
+  expect_refused("num_micro_batches: 2", "num_micro_batches: 1000000", "tasks; allowed: 1048576");
+  // A few letters could ask for gigabytes of order.
+  expect_refused("  policy: fsmoe\n", "  policy: fsmoe\n  order: {compute: 0-1000000 0-1000000}\n",
+                 "more than 1048576");
+}
+
 }  // namespace
 }  // namespace sextant

@@ -73,5 +73,20 @@ TEST(WholeUnitSlices, AreEmptyOnOneRank) {
   EXPECT_TRUE(whole_unit_slices(step, Policy::kTutel).empty());
 }
 
+TEST(MostTasks, BoundsTheGraphOfEveryPolicy) {
+  StepShape step = small_step(2);
+  step.num_micro_batches = 3;
+  for (const Policy policy : all_policies()) {
+    Schedule schedule{policy, {}, whole_unit_slices(step, policy)};
+    schedule.degrees.assign(static_cast<std::size_t>(step.network.layers), {2, 3});
+    for (const bool splits : {false, true}) {
+      schedule.overlap.split_expert_backward = splits;
+      const auto tasks = static_cast<std::int64_t>(build_step_graph(step, schedule).tasks.size());
+      EXPECT_LE(tasks, most_tasks(step, schedule));
+      EXPECT_GE(tasks, most_tasks(step, schedule) / 3);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace sextant

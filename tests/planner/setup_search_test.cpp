@@ -110,5 +110,95 @@ TEST(SearchSetups, RefusesAnEmptyBatch) {
                ConfigError);
 }
 
+// ---- shapes off the beaten track: each is answered, and answered as enumeration does ----
+
+SetupResult checked_search(const SetupRequest& request, const Cluster& cluster) {
+  SetupResult result = search_setups(request, cluster);
+  const SetupResult whole = search_setups_by_enumeration(request, cluster);
+  EXPECT_EQ(result.setups.size(), whole.setups.size());
+  const int devices = request.topology.num_ranks();
+  for (std::size_t i = 0; i < result.setups.size(); ++i) {
+    const ParallelDegrees& d = result.setups[i].setup.degrees;
+    EXPECT_EQ(result.setups[i].setup, whole.setups[i].setup);
+    EXPECT_EQ(d.pp * d.dp * d.cp * d.tp, devices);
+    EXPECT_EQ(d.pp * d.edp * d.ep * d.esp, devices);
+    EXPECT_EQ(result.setups[i].setup.global_batch(), request.global_batch);
+    EXPECT_LE(result.setups[i].memory.total(), cluster.device.memory);
+  }
+  return result;
+}
+
+TEST(SearchSetups, PrimeDeviceCountsAreCutByLayersReplicasOrNotAtAll) {
+  // 13 devices: 13 divides neither heads (16), sequence (4096) nor experts (64), so it is pp (of 16 layers) or dp.
+  for (const std::int64_t batch : {std::int64_t{64}, std::int64_t{26}}) {
+    SetupRequest request = request_for("olmoe_1b_7b", {1, 13}, batch);
+    request.top = 3;
+    const SetupResult result = checked_search(request, cluster_of("dgx_h100"));
+    ASSERT_FALSE(result.setups.empty());
+    for (const FoundSetup& found : result.setups) {
+      const ParallelDegrees& d = found.setup.degrees;
+      EXPECT_EQ(d.tp * d.cp * d.ep * d.esp, 1);
+      EXPECT_EQ(d.dp, batch % 13 == 0 && d.pp == 1 ? 13 : 1);
+    }
+  }
+  // 37 exceeds the layers and divides nothing.
+  const SetupResult none = checked_search(request_for("olmoe_1b_7b", {37, 1}, 64), cluster_of("dgx_h100"));
+  EXPECT_TRUE(none.setups.empty());
+  EXPECT_EQ(none.summary.setups, 0);
+}
+
+TEST(SearchSetups, OneDeviceHasDegreesOfOne) {
+  const SetupResult result = checked_search(request_for("quickstart", {1, 1}, 7), cluster_of("dgx_h100"));
+  ASSERT_FALSE(result.setups.empty());
+  EXPECT_EQ(result.setups.front().setup.degrees, ParallelDegrees{});
+  EXPECT_EQ(result.setups.front().setup.micro_batch, 1);  // 2, 4, 8 and 16 do not divide 7
+}
+
+TEST(SearchSetups, ExpertsMayBeSpreadWithoutTensorParallelism) {
+  SetupRequest request = request_for("mixtral_8x7b", {2, 8}, 64);
+  request.tp = 1;
+  request.ep = 8;
+  const SetupResult result = checked_search(request, cluster_of("dgx_h100"));
+  ASSERT_FALSE(result.setups.empty());
+  const ParallelDegrees& d = result.setups.front().setup.degrees;
+  EXPECT_EQ(d.tp, 1);
+  EXPECT_EQ(d.ep, 8);
+  EXPECT_EQ(d.esp, 1);  // esp is at most tp
+}
+
+TEST(SearchSetups, OneLayerIsNoPipeline) {
+  SetupRequest request = request_for("quickstart", {2, 4}, 16);
+  request.network.layers = 1;
+  const SetupResult result = checked_search(request, cluster_of("dgx_h100"));
+  ASSERT_FALSE(result.setups.empty());
+  EXPECT_EQ(result.setups.front().setup.degrees.pp, 1);
+  EXPECT_EQ(result.setups.front().setup.virtual_stages, 1);
+}
+
+TEST(SearchSetups, ExpertsThatTheDevicesDoNotDivideStayWhole) {
+  SetupRequest request = request_for("quickstart", {2, 4}, 16);
+  request.network.num_experts = 7;  // 8 devices: ep 7 would leave one over
+  request.top = 20;
+  const SetupResult result = checked_search(request, cluster_of("dgx_h100"));
+  ASSERT_FALSE(result.setups.empty());
+  for (const FoundSetup& found : result.setups) EXPECT_EQ(found.setup.degrees.ep, 1);
+  request.ep = 7;
+  EXPECT_EQ(checked_search(request, cluster_of("dgx_h100")).summary.setups, 0);
+}
+
+TEST(SearchSetups, RefusesMoreRanksThanAnyClusterHas) {
+  EXPECT_THROW(
+      static_cast<void>(search_setups(request_for("quickstart", {1 << 20, 1 << 20}, 1 << 30), cluster_of("dgx_h100"))),
+      ConfigError);
+}
+
+TEST(SearchSetups, TheLargestRequestsAreAnsweredAtOnce) {
+  // 2^24 devices and 2^30 samples of 2^30 tokens: bounded by the divisors, not by the numbers.
+  SetupRequest request = request_for("quickstart", {1 << 12, 1 << 12}, 1 << 30);
+  request.sequence = 1 << 30;
+  const SetupResult result = search_setups(request, cluster_of("dgx_h100"));
+  EXPECT_TRUE(!result.setups.empty() || result.summary.nearest_miss);
+}
+
 }  // namespace
 }  // namespace sextant

@@ -3,7 +3,6 @@
 #include <array>
 #include <fstream>
 #include <iterator>
-#include <ranges>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -59,7 +58,7 @@ ExperimentFolder::ExperimentFolder(fs::path path, bool replaces) : path_(std::mo
     remove_file(path_ / name);
   }
   create_folder(path_ / "plans");
-  for (const unsigned number : std::views::iota(1U)) {
+  for (unsigned number = 1;; ++number) {
     if (!remove_file(path_ / "plans" / plan_name(number))) break;
   }
   require_writable(path_ / kSummary);

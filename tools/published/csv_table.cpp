@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "models/error.h"
+#include "models/plain_text.h"
 
 namespace sextant {
 namespace {
@@ -16,14 +17,15 @@ namespace {
 // All records of a text; a quoted cell may hold line breaks, so a record starts on the line it was counted at.
 class RecordReader {
  public:
-  RecordReader(const std::string& path, const std::string& text) {
+  RecordReader(const std::string& origin, std::string_view text) {
     csv_parser parser;
     if (csv_init(&parser, CSV_STRICT) != 0) throw InternalError("libcsv could not start");
     const std::unique_ptr<csv_parser, void (*)(csv_parser*)> guard(&parser, csv_free);
     const std::size_t read = csv_parse(&parser, text.data(), text.size(), on_cell, on_record, this);
     const bool ended = read == text.size() && csv_fini(&parser, on_cell, on_record, this) == 0;
     if (!ended) {
-      throw ConfigError(fmt::format("{}: record {}: {}", path, records_.size() + 1, csv_strerror(csv_error(&parser))));
+      throw ConfigError(
+          fmt::format("{}: record {}: {}", origin, records_.size() + 1, csv_strerror(csv_error(&parser))));
     }
   }
 
@@ -58,20 +60,24 @@ const std::string& CsvRow::operator[](std::string_view column) const {
   return cell == cells.end() ? kEmpty : cell->second;
 }
 
-CsvTable read_csv(const std::filesystem::path& path, const std::vector<std::string>& required) {
-  if (!std::filesystem::is_regular_file(path)) throw ConfigError(fmt::format("{}: no such file", path.string()));
-  auto records = RecordReader(path.string(), read_text(path)).take();
-  if (records.empty()) throw ConfigError(fmt::format("{}: found nothing, expected a header", path.string()));
-  CsvTable table{path.string(), records.front(), {}};
+CsvTable parse_csv(std::string_view text, const std::string& origin, const std::vector<std::string>& required) {
+  const std::string_view valid = text.substr(0, utf8_prefix(text));
+  if (valid.size() < text.size()) {
+    throw ConfigError(
+        fmt::format("{}:{}: found a byte that is not UTF-8", origin, 1 + std::ranges::count(valid, '\n')));
+  }
+  auto records = RecordReader(origin, text).take();
+  if (records.empty()) throw ConfigError(fmt::format("{}: found nothing, expected a header", origin));
+  CsvTable table{origin, records.front(), {}};
   for (const std::string& column : required) {
     if (std::ranges::find(table.columns, column) == table.columns.end()) {
-      throw ConfigError(fmt::format("{}:1: no column '{}'", path.string(), column));
+      throw ConfigError(fmt::format("{}:1: no column '{}'", origin, column));
     }
   }
   for (std::size_t i = 1; i < records.size(); ++i) {
     const auto line = static_cast<int>(i) + 1;
     if (records[i].size() != table.columns.size()) {
-      throw ConfigError(fmt::format("{}: record {}: {} cells under {} columns", path.string(), line, records[i].size(),
+      throw ConfigError(fmt::format("{}: record {}: {} cells under {} columns", origin, line, records[i].size(),
                                     table.columns.size()));
     }
     CsvRow row{line, {}};
@@ -79,6 +85,11 @@ CsvTable read_csv(const std::filesystem::path& path, const std::vector<std::stri
     table.rows.push_back(std::move(row));
   }
   return table;
+}
+
+CsvTable read_csv(const std::filesystem::path& path, const std::vector<std::string>& required) {
+  if (!std::filesystem::is_regular_file(path)) throw ConfigError(fmt::format("{}: no such file", path.string()));
+  return parse_csv(read_text(path), path.string(), required);
 }
 
 }  // namespace sextant

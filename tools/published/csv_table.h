@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sextant {
@@ -21,8 +22,10 @@ struct CsvTable {
   std::vector<CsvRow> rows;
 };
 
-// Throws ConfigError with path:line where the file cannot be read, has no header, lacks one of
-// `required`, or a row has another number of cells than the header.
+// Throw ConfigError with path:line where the file cannot be read, has no header, lacks one of
+// `required`, or a row has another number of cells than the header. `origin` stands for the path in messages.
+[[nodiscard]] CsvTable parse_csv(std::string_view text, const std::string& origin,
+                                 const std::vector<std::string>& required);
 [[nodiscard]] CsvTable read_csv(const std::filesystem::path& path, const std::vector<std::string>& required);
 
 }  // namespace sextant

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <optional>
-#include <regex>
+#include <string_view>
 
 #include <fmt/format.h>
 
+#include "models/plain_text.h"
 #include "models/step_estimate.h"
 
 namespace sextant {
@@ -17,6 +19,15 @@ namespace {
 struct Skip {
   std::string reason;
 };
+
+std::string short_text(const std::string& text) {
+  constexpr std::size_t kMaxShown = 60;
+  return one_line(text, kMaxShown);
+}
+
+std::string quoted(const std::string& text) {
+  return "'" + short_text(text) + "'";
+}
 
 std::string lower(std::string text) {
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -32,27 +43,45 @@ std::optional<double> number(const CsvRow& row, std::string_view column) {
   if (text.empty()) return std::nullopt;
   double value = 0.0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    throw Skip{fmt::format("{} '{}' is no number", column, text)};
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
+    throw Skip{fmt::format("{} {} is no number", column, quoted(text))};
   }
   return value;
 }
 
 std::int64_t count(const CsvRow& row, std::string_view column, std::optional<std::int64_t> when_empty) {
+  constexpr double kMax = 1e9;
   const std::optional<double> value = number(row, column);
   if (!value && when_empty) return *when_empty;
   if (!value) throw Skip{fmt::format("no {}", column)};
-  if (*value < 1.0 || *value > 1e9 || *value != static_cast<double>(static_cast<std::int64_t>(*value))) {
-    throw Skip{fmt::format("{} is {}", column, row[column])};
+  if (*value < 1.0 || *value > kMax || *value != std::floor(*value)) {
+    throw Skip{fmt::format("{} is {}", column, short_text(row[column]))};
   }
   return static_cast<std::int64_t>(*value);
 }
 
-// The first number of `pattern` in the note.
-std::optional<double> noted(const std::string& note, const std::string& pattern) {
-  std::smatch match;
-  if (!std::regex_search(note, match, std::regex(pattern))) return std::nullopt;
-  return std::stod(match[1]);
+// A measured rate, in bounds that no machine leaves: what is computed from it stays finite.
+std::optional<double> rate(const CsvRow& row, std::string_view column) {
+  constexpr double kLeast = 1e-6;
+  constexpr double kMost = 1e12;
+  const std::optional<double> value = number(row, column);
+  if (value && (*value < kLeast || *value > kMost))
+    throw Skip{fmt::format("{} is {}", column, short_text(row[column]))};
+  return value;
+}
+
+// The first number of the note that stands between `before` and `after`: digits and points, above 0.
+std::optional<double> noted(std::string_view note, std::string_view before, std::string_view after) {
+  constexpr double kMost = 1e6;
+  for (std::size_t at = note.find(after); at != std::string_view::npos; at = note.find(after, at + 1)) {
+    const std::string_view head = note.substr(0, at);
+    const std::string_view digits = head.substr(head.find_last_not_of("0123456789.") + 1);  // npos + 1 is 0
+    if (!head.substr(0, head.size() - digits.size()).ends_with(before)) continue;
+    double value = 0.0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error == std::errc() && value > 0.0 && value <= kMost) return value;
+  }
+  return std::nullopt;
 }
 
 class RunReader {
@@ -60,9 +89,9 @@ class RunReader {
   RunReader(const CsvRow& row, const Catalogue& catalogue)
       : row_(row), note_(lower(row["notes"])), precision_(lower(row["precision"])) {
     run_.network = catalogue.network(row["model"]);
-    if (run_.network == nullptr) throw Skip{fmt::format("network '{}' is unknown", row["model"])};
+    if (run_.network == nullptr) throw Skip{fmt::format("network {} is unknown", quoted(row["model"]))};
     const Cluster* cluster = catalogue.cluster(row["gpu"]);
-    if (cluster == nullptr) throw Skip{fmt::format("device '{}' is unknown", row["gpu"])};
+    if (cluster == nullptr) throw Skip{fmt::format("device {} is unknown", quoted(row["gpu"]))};
     run_.cluster = *cluster;
   }
 
@@ -79,8 +108,9 @@ class RunReader {
     read_setup();
     read_fabric();
     run_.out_of_memory = has(note_, "oom");
-    if (const auto gib = noted(note_, R"(peak (?:alloc|memory) ([0-9.]+) gib)")) {
-      run_.peak_memory = parse_bytes(fmt::format("{} GiB", *gib));
+    for (const char* what : {"peak alloc ", "peak memory "}) {
+      const auto gib = noted(note_, what, " gib");
+      if (gib && !run_.peak_memory) run_.peak_memory = parse_bytes(fmt::format("{} GiB", *gib));
     }
     if (!run_.out_of_memory) run_.step_time = measured();
     return std::move(run_);
@@ -96,17 +126,21 @@ class RunReader {
     d.tp = degree("tp");
     d.cp = degree("cp");
     d.pp = degree("pp");
-    if (devices_ % (std::int64_t{d.tp} * d.cp * d.pp) != 0) {
-      throw Skip{fmt::format("tp {} x cp {} x pp {} does not divide {} devices", d.tp, d.cp, d.pp, devices_)};
+    std::int64_t replicas = devices_;
+    for (const int cut : {d.tp, d.cp, d.pp}) {
+      if (replicas % cut != 0) {
+        throw Skip{fmt::format("tp {} x cp {} x pp {} does not divide {} devices", d.tp, d.cp, d.pp, devices_)};
+      }
+      replicas /= cut;
     }
-    d.dp = static_cast<int>(devices_ / d.tp / d.cp / d.pp);
+    d.dp = static_cast<int>(replicas);
     setup.sequence = count(row_, "seq", std::nullopt);
     setup.micro_batch = count(row_, "mbs", 1);
     const std::int64_t batch = count(row_, "gbs", std::nullopt);
     setup.num_micro_batches = std::max<std::int64_t>(1, batch / d.dp / setup.micro_batch);
     setup.fused_attention = !is_fp16();
     setup.sequence_parallel = !is_fp16() || has(note_, "sequence parallel");
-    if (has(precision_, "fp4")) throw Skip{fmt::format("precision '{}' is not modelled", row_["precision"])};
+    if (has(precision_, "fp4")) throw Skip{fmt::format("precision {} is not modelled", quoted(row_["precision"]))};
     const bool is_fp8 = has(precision_, "fp8");
     setup.precision = is_fp8 ? Precision::kFp8 : Precision::kBf16;
     setup.virtual_stages = static_cast<int>(count(row_, "vp", default_virtual_stages()));
@@ -125,8 +159,11 @@ class RunReader {
     run_.setup.folded = !row_["etp"].empty() || has(note_, "w/ folding");
     d.ep = is_moe ? static_cast<int>(count(row_, "ep", 1)) : 1;
     d.esp = is_moe ? static_cast<int>(count(row_, "etp", run_.setup.folded ? 1 : d.tp)) : d.tp;
+    if (d.ep > devices_ || d.esp > devices_ / d.ep) {
+      throw Skip{fmt::format("ep {} x etp {} exceeds {} devices", d.ep, d.esp, devices_)};
+    }
     constexpr double kDeduplicatedSince = 25.09;
-    const auto container = noted(note_, R"(([0-9]+\.[0-9]+)[.0-9]* nemo container)");
+    const auto container = noted(note_, "", " nemo container");  // 26.04.01 is 26.04
     if (is_moe && (container.value_or(0.0) >= kDeduplicatedSince || has(note_, "deepep"))) {
       run_.setup.dispatch = Dispatch::kDeduplicated;
     }
@@ -147,7 +184,7 @@ class RunReader {
   }
 
   void read_fabric() {
-    const auto gbit = noted(note_, R"(([0-9]+) gb/s inter-node)");
+    const auto gbit = noted(note_, "", " gb/s inter-node");
     if (!gbit) return;
     const BytesPerSecond node = parse_bytes_per_second(fmt::format("{} Gbit/s", *gbit));
     run_.cluster.reference->inter.bandwidth = node / run_.cluster.topology.devices_per_node;
@@ -156,15 +193,15 @@ class RunReader {
   Seconds measured() const {
     const double tokens = static_cast<double>(count(row_, "gbs", std::nullopt) * run_.setup.sequence);
     const double per_device = tokens / static_cast<double>(devices_);
-    if (const auto rate = number(row_, "tokens_per_s_per_gpu")) return Seconds(per_device / *rate);
+    if (const auto tokens_per_s = rate(row_, "tokens_per_s_per_gpu")) return Seconds(per_device / *tokens_per_s);
     constexpr double kRecomputed = 4.0 / 3.0;
     const bool recomputed = has(note_, "incl. recompute") || has(note_, "recompute flops included");
     const Flops flops =
         model_flops_per_token(*run_.network, run_.setup.sequence) * per_device * (recomputed ? kRecomputed : 1.0);
-    if (const auto tera = number(row_, "tflops_per_gpu")) {
+    if (const auto tera = rate(row_, "tflops_per_gpu")) {
       return flops / parse_flops_per_second(fmt::format("{} TFLOP/s", *tera));
     }
-    if (const auto percent = number(row_, "mfu")) return flops / (run_.cluster.device.peak * (*percent / 100.0));
+    if (const auto percent = rate(row_, "mfu")) return flops / (run_.cluster.device.peak * (*percent / 100.0));
     throw Skip{"no measured speed"};
   }
 

@@ -55,6 +55,7 @@ TEST_F(CsvFile, WhatIsNoTableIsToldWithItsPlace) {
   EXPECT_THAT(complaint("a,b\n1,2\n", {"c"}), HasSubstr(":1: no column 'c'"));
   EXPECT_THAT(complaint("a,b\n1\n"), HasSubstr("record 2: 1 cells under 2 columns"));
   EXPECT_THAT(complaint("a,b\n1,\"x\" y\n"), HasSubstr("record 2"));
+  EXPECT_THAT(complaint("a,b\n1,\xff\n"), HasSubstr(":2: found a byte that is not UTF-8"));
   EXPECT_THROW(static_cast<void>(read_csv("/no/such/file.csv", {})), ConfigError);
 }
 

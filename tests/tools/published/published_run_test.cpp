@@ -110,5 +110,25 @@ TEST(ReadRun, WhatCannotBeScoredSaysWhy) {
   EXPECT_THAT(reason({{"precision", "NVFP4"}}), HasSubstr("NVFP4"));
 }
 
+TEST(ReadRun, NumbersThatNoRunHasAreSkippedWithTheReason) {
+  EXPECT_THAT(reason({{"n_gpus", "nan"}}), HasSubstr("'nan' is no number"));
+  EXPECT_THAT(reason({{"gbs", "inf"}}), HasSubstr("'inf' is no number"));
+  EXPECT_THAT(reason({{"tokens_per_s_per_gpu", "-5"}}), HasSubstr("tokens_per_s_per_gpu is -5"));
+  EXPECT_THAT(reason({{"tokens_per_s_per_gpu", ""}, {"tflops_per_gpu", "0"}}), HasSubstr("tflops_per_gpu is 0"));
+  // 10^27 ranks would not fit into 64 bits.
+  EXPECT_THAT(reason({{"tp", "1e9"}, {"cp", "1e9"}, {"pp", "1e9"}}), HasSubstr("does not divide"));
+  EXPECT_THAT(reason({{"ep", "1e9"}, {"etp", "16"}}), HasSubstr("exceeds 128 devices"));
+  EXPECT_EQ(reason({{"model", "a\nb"}}), "network 'a?b' is unknown");
+}
+
+TEST(ReadRun, NumbersOfANoteMayBeAnything) {
+  EXPECT_FALSE(run({{"notes", "peak memory . GiB"}}).peak_memory);
+  EXPECT_FALSE(run({{"notes", "peak memory " + std::string(400, '9') + " GiB"}}).peak_memory);
+  EXPECT_EQ(run({{"notes", "16 GiB of host, peak memory 71 GiB"}}).peak_memory, parse_bytes("71 GiB"));
+  const auto inter = [](const std::string& note) { return run({{"notes", note}}).cluster.reference->inter.bandwidth; };
+  EXPECT_EQ(inter("0 Gb/s inter-node"), inter(""));
+  EXPECT_EQ(inter(std::string(1 << 20, '1') + " Gb/s inter-node"), inter(""));  // a regular expression ran out of stack
+}
+
 }  // namespace
 }  // namespace sextant
