@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "models/step_estimate.h"
+#include "planner/stage_choice.h"
 
 namespace sextant {
 namespace {
@@ -78,6 +79,7 @@ class RunReader {
     if (!has_layout) throw Skip{"no layout"};
     read_setup();
     read_fabric();
+    read_stages();
     run_.out_of_memory = has(note_, "oom");
     if (const auto gib = noted(note_, R"(peak (?:alloc|memory) ([0-9.]+) gib)")) {
       run_.peak_memory = parse_bytes(fmt::format("{} GiB", *gib));
@@ -144,6 +146,15 @@ class RunReader {
     run_.states_recompute = full || selective;
     if (full) setup.recompute = Recompute::kFull;
     if (!full && selective) setup.recompute = Recompute::kSelective;
+  }
+
+  // Layers that the stages divide are spread evenly, as Megatron-LM demands unless told the stages; told them, the
+  // fastest are assumed.
+  void read_stages() {
+    const int pp = run_.setup.degrees.pp;
+    if (pp > run_.network->layers) throw Skip{fmt::format("pp {} of {} layers", pp, run_.network->layers)};
+    if (run_.network->layers % pp == 0) return;
+    run_.setup.stage_layers = choose_stages(*run_.network, run_.setup, run_.cluster).value();
   }
 
   void read_fabric() {

@@ -41,6 +41,7 @@ struct SkippedRun {
 
 // What a row leaves open is filled by rules that hold for every row:
 //   an empty degree is 1, micro-batch 1; dp follows from the devices
+//   stages      even where pp divides the layers, else the fastest split (planner/stage_choice.h)
 //   vp          of a pipeline of today: chunks of two layers; of 16-bit floating point (FP16) frameworks: 1
 //   FP16        attention not fused, no sequence parallelism unless the note names it
 //   etp         empty: experts are cut as attention is and spread over data parallelism, not folded; the
