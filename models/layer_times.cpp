@@ -10,7 +10,16 @@ namespace {
 
 constexpr double kActivationBytes = 2.0;
 constexpr double kLogitBytes = 4.0;
+constexpr double kRecomputedKernels = 4.0 / 3.0;  // a third of a layer's kernels are its forward's
 constexpr double kBackwardCore = 2.5;  // products of the core's backward, in forwards: fused kernels recompute
+
+void wait_for_host(PassTimes& layer) {
+  constexpr auto kHost = static_cast<std::size_t>(StepTerm::kHost);
+  layer.forward[kHost] = layer.backward[kHost] = Seconds(0.0);
+  const Seconds waiting = std::max(layer.host - layer.total(), Seconds(0.0));
+  layer.forward[kHost] = waiting / 3.0;
+  layer.backward[kHost] = waiting * (2.0 / 3.0);
+}
 
 int ranks_inside(const Cluster& cluster, const StridedGroup& group) {
   return std::clamp(cluster.topology.devices_per_node / std::max(group.stride, 1), 1, group.size);
@@ -148,6 +157,20 @@ class LayerEstimator {
     layer.weight_gradients += forward;
   }
 
+  // Products in tp pieces, each beside the transfer of the next piece: one piece stays exposed, and what takes longer
+  // than the products.
+  void overlap_tensor_parallel(PassTimes& layer) const {
+    for (StepTerms* terms : {&layer.forward, &layer.backward}) {
+      Seconds& traffic = (*terms)[static_cast<std::size_t>(StepTerm::kTensorParallel)];
+      const Seconds products = (*terms)[static_cast<std::size_t>(StepTerm::kProducts)];
+      traffic = std::max(traffic / d_.tp, traffic - products);
+    }
+  }
+
+  // Collectives of the backward, in those of the forward: inputs that were kept cut along the sequence are gathered
+  // once more for the weight gradients (Korthikanti et al., 2022, section 4.2).
+  double backward_gathers() const { return s_.sequence_parallel ? 1.5 : 1.0; }
+
   void attention_block(PassTimes& layer) const {
     const auto [core_forward, core_backward] = core();
     const Seconds dense = projections();
@@ -171,9 +194,9 @@ class LayerEstimator {
     const Seconds activation =
         passes(framework_.feed_forward_passes, s_.group_tokens() * hidden * matrices_in() / d_.tp);
     add(layer.forward, StepTerm::kElementwise, activation);
-    // Of the backward: the input gathered once more for the weight gradients.
     add(layer.forward, StepTerm::kTensorParallel, 2.0 * tensor_parallel());
-    add(layer.backward, StepTerm::kTensorParallel, 3.0 * tensor_parallel());
+    add(layer.backward, StepTerm::kTensorParallel, 2.0 * backward_gathers() * tensor_parallel());
+    if (s_.overlaps_tensor_parallel) overlap_tensor_parallel(layer);
     recompute(layer);
     return layer;
   }
@@ -196,6 +219,8 @@ class LayerEstimator {
     add(layer.backward, StepTerm::kElementwise, 2.0 * permute);
     expert_traffic(layer, choices);
     recompute(layer);
+    layer.host = (s_.recompute == Recompute::kFull ? kRecomputedKernels : 1.0) * framework_.host_time_of_moe_layer;
+    wait_for_host(layer);
     return layer;
   }
 
@@ -206,7 +231,7 @@ class LayerEstimator {
     const Seconds shard = 2.0 * ring(bytes * d_.esp, {d_.esp, 1});
     constexpr double kBackward = 1.5;
     add(layer.forward, StepTerm::kTensorParallel, tensor_parallel());
-    add(layer.backward, StepTerm::kTensorParallel, kBackward * tensor_parallel());
+    add(layer.backward, StepTerm::kTensorParallel, backward_gathers() * tensor_parallel());
     add(layer.forward, StepTerm::kDispatch, exchange);
     add(layer.backward, StepTerm::kDispatch, kBackward * exchange);
     add(layer.forward, StepTerm::kExpertShard, shard);
@@ -245,7 +270,8 @@ double left_of_dispatch(const PassTimes& layer, double multiprocessors) {
   const auto dispatch = static_cast<std::size_t>(StepTerm::kDispatch);
   const Seconds traffic = layer.forward[dispatch] + layer.backward[dispatch];
   if (traffic <= Seconds(0.0)) return 1.0;
-  const Seconds computation = layer.total() - traffic;
+  const auto host = static_cast<std::size_t>(StepTerm::kHost);
+  const Seconds computation = layer.total() - traffic - layer.forward[host] - layer.backward[host];
   return std::max(multiprocessors, (traffic - computation) / traffic);
 }
 
@@ -281,6 +307,7 @@ LayerTimes beside_other_direction(LayerTimes times, const FrameworkAssumptions& 
     const double left = left_of_dispatch(*layer, framework.dispatch_multiprocessors);
     layer->forward[static_cast<std::size_t>(StepTerm::kDispatch)] *= left;
     layer->backward[static_cast<std::size_t>(StepTerm::kDispatch)] *= left;
+    wait_for_host(*layer);
   }
   return times;
 }

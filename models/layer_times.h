@@ -36,6 +36,10 @@ struct FrameworkAssumptions {
   double exposed_gradients = 0.5;  // share of the gradient traffic that nothing hides (ZeRO 0 to 2)
   double hidden_by_step = 0.4;     // share of the step that parameter gathering can hide under (ZeRO 3)
   double update_bytes = 24.0;      // moved per parameter by the optimizer, at `memory_efficiency`
+  // What the host needs to start the kernels of a MoE layer, forward and backward: with one sample a micro-batch a
+  // layer of Qwen3-30B takes 8.8 to 9.7 ms on H100 and on B200 alike (Megatron-Bridge performance summaries 25.11 to
+  // 26.06), so that it is not the device that is waited for.
+  Seconds host_time_of_moe_layer{8.0e-3};
   Seconds step_overhead{20e-3};
 };
 
@@ -62,6 +66,7 @@ struct PassTimes {
   StepTerms forward{};
   StepTerms backward{};      // what is computed again included
   Seconds weight_gradients;  // of the backward: products that nothing waits for
+  Seconds host;              // the least that both take: the host starts their kernels
 
   [[nodiscard]] Seconds total() const { return sum(forward) + sum(backward); }
 };

@@ -4,8 +4,9 @@ namespace sextant {
 
 const char* to_text(StepTerm term) {
   constexpr std::array<const char*, kNumStepTerms> kNames = {
-      "products", "attention",    "elementwise",       "head",   "recompute", "tensor_parallel", "context_parallel",
-      "dispatch", "expert_shard", "pipeline_transfer", "bubble", "gradients", "update",          "overhead"};
+      "products",        "attention",        "elementwise", "head",         "recompute",
+      "tensor_parallel", "context_parallel", "dispatch",    "expert_shard", "pipeline_transfer",
+      "bubble",          "gradients",        "update",      "host",         "overhead"};
   return kNames[static_cast<std::size_t>(term)];
 }
 

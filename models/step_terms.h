@@ -21,9 +21,10 @@ enum class StepTerm {
   kBubble,            // the pipeline fills and drains
   kGradients,         // gradient reduction and parameter gathering, as far as nothing hides them
   kUpdate,            // the optimizer
+  kHost,              // the device waits for the host, which starts its kernels one by one
   kOverhead,          // of a step: data, host, start of graphs
 };
-inline constexpr int kNumStepTerms = 14;
+inline constexpr int kNumStepTerms = 15;
 [[nodiscard]] const char* to_text(StepTerm term);
 
 // A time for each term.

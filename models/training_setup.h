@@ -57,6 +57,9 @@ struct TrainingSetup {
   Dispatch dispatch = Dispatch::kFlat;
   bool sequence_parallel = true;  // what tensor parallelism does not cut, cut along the sequence
   bool fused_attention = true;    // probabilities never reach memory; causal blocks are skipped
+  // Of dense layers, tensor-parallel traffic runs beside the products that need it (user buffers of Transformer
+  // Engine).
+  bool overlaps_tensor_parallel = false;
   // The expert grid is laid over all ranks of a stage (parallel folding). Otherwise experts are spread over data
   // parallelism only: expert groups stride over tp * cp.
   bool folded = true;

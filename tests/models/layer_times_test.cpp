@@ -1,5 +1,7 @@
 #include "models/layer_times.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "tests/models/reference_cluster.h"
@@ -63,6 +65,57 @@ TEST(BesideOtherDirection, ComputationHidesDispatchAndLendsItMultiprocessors) {
   // 18 of dispatch beside 10: dispatch is what takes long.
   add(times.moe.backward, StepTerm::kDispatch, Seconds(10.0));
   EXPECT_DOUBLE_EQ(beside_other_direction(times, {.dispatch_multiprocessors = 0.25}).moe.total().value(), 18.0);
+}
+
+TEST(BesideOtherDirection, TheHostIsWaitedForAllTheSame) {
+  LayerTimes times;
+  add(times.moe.forward, StepTerm::kProducts, Seconds(2.0));
+  add(times.moe.backward, StepTerm::kDispatch, Seconds(4.0));
+  times.moe.host = Seconds(9.0);
+  EXPECT_DOUBLE_EQ(beside_other_direction(times, {.dispatch_multiprocessors = 0.25}).moe.total().value(), 9.0);
+}
+
+TEST(LayerTimes, SmallMoeLayersWaitForTheHost) {
+  // The device would be done at once: 9 s of the host, a third of them in the forward; once more when recomputed.
+  FrameworkAssumptions framework = no_overhead();
+  framework.host_time_of_moe_layer = Seconds(9.0);
+  const Network network = tiny_moe_network(2, ExpertKind::kGelu);
+  TrainingSetup setup{.sequence = 16};
+  const PassTimes moe = layer_times(network, setup, simple_cluster(), framework).moe;
+  EXPECT_NEAR(moe.total().value(), 9.0, 1e-12);
+  EXPECT_NEAR(of(moe.forward, StepTerm::kHost), 3.0, 1e-3);
+  setup.recompute = Recompute::kFull;
+  EXPECT_NEAR(layer_times(network, setup, simple_cluster(), framework).moe.total().value(), 12.0, 1e-12);
+}
+
+TEST(LayerTimes, OverlappedTensorParallelTrafficLeavesOnePiece) {
+  // tp 2: half of the traffic, or all that takes longer than the products.
+  const Network network = tiny_dense_network(2, ExpertKind::kGelu);
+  TrainingSetup setup{.degrees = {.tp = 2, .esp = 2}, .micro_batch = 2, .sequence = 16};
+  Cluster cluster = simple_cluster();
+  const auto dense = [&] { return layer_times(network, setup, cluster, no_overhead()).dense; };
+  const PassTimes alone = dense();
+  const double traffic = of(alone.forward, StepTerm::kTensorParallel);
+  const double products = of(alone.forward, StepTerm::kProducts);
+  setup.overlaps_tensor_parallel = true;
+  EXPECT_DOUBLE_EQ(of(dense().forward, StepTerm::kTensorParallel), std::max(traffic / 2, traffic - products));
+  cluster.reference->intra.bandwidth = BytesPerSecond(1e18);
+  setup.overlaps_tensor_parallel = false;
+  const double fast = of(dense().forward, StepTerm::kTensorParallel);
+  setup.overlaps_tensor_parallel = true;
+  EXPECT_DOUBLE_EQ(of(dense().forward, StepTerm::kTensorParallel), fast / 2);
+}
+
+TEST(LayerTimes, WithoutSequenceParallelismTheBackwardGathersNothingMore) {
+  const Network network = tiny_dense_network(2, ExpertKind::kGelu);
+  TrainingSetup setup{.degrees = {.tp = 2, .esp = 2}, .micro_batch = 2, .sequence = 16};
+  const auto backward_of_forward = [&] {
+    const PassTimes dense = layer_times(network, setup, simple_cluster(), no_overhead()).dense;
+    return of(dense.backward, StepTerm::kTensorParallel) / of(dense.forward, StepTerm::kTensorParallel);
+  };
+  EXPECT_DOUBLE_EQ(backward_of_forward(), 1.5);
+  setup.sequence_parallel = false;
+  EXPECT_DOUBLE_EQ(backward_of_forward(), 1.0);
 }
 
 TEST(RingTime, MovesAllButTheOwnShareThroughThePortsOfANode) {

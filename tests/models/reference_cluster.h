@@ -29,6 +29,7 @@ inline FrameworkAssumptions no_overhead() {
           .feed_forward_passes = 0.0,
           .permute_passes = 0.0,
           .logit_passes = 0.0,
+          .host_time_of_moe_layer = Seconds(0.0),
           .step_overhead = Seconds(0.0)};
 }
 

@@ -105,7 +105,10 @@ class RunReader {
     setup.sequence = count(row_, "seq", std::nullopt);
     setup.micro_batch = count(row_, "mbs", 1);
     const std::int64_t batch = count(row_, "gbs", std::nullopt);
-    setup.num_micro_batches = std::max<std::int64_t>(1, batch / d.dp / setup.micro_batch);
+    if (batch % (d.dp * setup.micro_batch) != 0) {
+      throw Skip{fmt::format("batch {} is no multiple of dp {} x micro-batch {}", batch, d.dp, setup.micro_batch)};
+    }
+    setup.num_micro_batches = batch / d.dp / setup.micro_batch;
     setup.fused_attention = !is_fp16();
     setup.sequence_parallel = !is_fp16() || has(note_, "sequence parallel");
     if (has(precision_, "fp4")) throw Skip{fmt::format("precision '{}' is not modelled", row_["precision"])};
@@ -135,9 +138,17 @@ class RunReader {
     d.edp = std::max(1, static_cast<int>(devices_ / d.pp / d.ep / d.esp));
   }
 
+  // NeMo, Megatron-Bridge and the benchmarks of DGX Cloud run the recipes of NeMo.
+  bool is_nvidia_recipe() const {
+    const std::string text = lower(row_["source"]) + note_;
+    return has(text, "nemo") || has(text, "megatron-bridge") || has(text, "dgxc");
+  }
+
   void read_methods() {
     TrainingSetup& setup = run_.setup;
     if (has(note_, "fsdp") || has(note_, "zero-3") || has(note_, "full_shard")) setup.zero_stage = 3;
+    if (has(note_, "shard_grad_op")) setup.zero_stage = 2;  // FSDP that shards gradients and states
+    setup.overlaps_tensor_parallel = run_.network->num_experts == 0 && is_nvidia_recipe();
     setup.keeps_gathered = has(note_, "no reshard");
     const bool full = has(note_, "full activation checkpointing") || has(note_, "full recompute") ||
                       has(note_, "activation checkpointing true") || has(note_, "activation recomputation on") ||
