@@ -1,121 +1,207 @@
 #include "models/setup_memory.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace sextant {
 namespace {
 
 constexpr double kActivationBytes = 2.0;
 
-class SetupMemory {
- public:
-  SetupMemory(const Network& network, const TrainingSetup& setup, const MemoryAssumptions& assumptions)
-      : n_(network), s_(setup), d_(setup.degrees), assumptions_(assumptions) {
-    model_dim_ = static_cast<double>(n_.model_dim);
-  }
-
-  MemoryBreakdown run() const {
-    const auto [dense, experts] = held_parameters(n_, s_);
-    const auto held = [&, dense = dense, experts = experts](double bytes, int from_stage) {
-      const bool sharded = s_.zero_stage >= from_stage;
-      return Bytes(bytes * (dense / (sharded ? d_.dp * d_.cp : 1) + experts / (sharded ? std::max(d_.edp, 1) : 1)));
-    };
-    MemoryBreakdown memory{{{"parameters", held(assumptions_.parameter_bytes, 3)},
-                            {"gradients", held(assumptions_.gradient_bytes, 2)},
-                            {"optimizer state", held(assumptions_.optimizer_bytes, 1)},
-                            {"attention activations", in_flight() * Bytes(kept(attention_bytes()))},
-                            {"feed-forward activations", in_flight() * Bytes(kept(feed_forward_bytes()))},
-                            {"layer inputs", in_flight() * layers_here() * layer_input()},
-                            {"recomputed layer", recomputed_layer()},
-                            {"logits", logits()},
-                            {"dispatcher workspace", dispatcher_workspace()},
-                            {"reserve", assumptions_.reserve}}};
-    memory.terms.push_back({"fragmentation", assumptions_.fragmentation * memory.total()});
-    return memory;
-  }
-
- private:
-  double layers_here() const { return longest_stage(n_.layers, d_.pp); }
-
-  // Micro-batches whose activations the first stage holds: one for each stage behind it and its own; with
-  // virtual stages some chunks more.
-  double in_flight() const {
-    const double stages = d_.pp + (s_.virtual_stages > 1 ? (d_.pp - 1.0) / s_.virtual_stages : 0.0);
-    return std::min(stages, static_cast<double>(s_.num_micro_batches));
-  }
-
-  // Tokens of what tensor parallelism copies instead of cutting.
-  double copied_tokens() const { return s_.sequence_parallel ? s_.rank_tokens() : s_.group_tokens(); }
-
-  Bytes layer_input() const { return Bytes(kActivationBytes * copied_tokens() * model_dim_); }
-
-  // Of one layer: the norm's output, queries, keys, values, what the core leaves, the output's input.
-  double attention_bytes() const {
-    double row = 0.0;
-    if (n_.mla) {
-      const MlaShape& mla = *n_.mla;
-      const double query = static_cast<double>(mla.qk_nope_head_dim + mla.qk_rope_head_dim);
-      const double latents = static_cast<double>(mla.q_lora_rank.value_or(0) + mla.kv_lora_rank + mla.qk_rope_head_dim);
-      row = n_.heads * (2.0 * query + 2.0 * static_cast<double>(mla.v_head_dim)) / d_.tp + 2.0 * latents;
-    } else {
-      row = static_cast<double>(n_.head_dim) * (2.0 * n_.heads + 2.0 * n_.kv_heads) / d_.tp;
-    }
-    double bytes = kActivationBytes * (s_.group_tokens() * row + copied_tokens() * model_dim_);
-    if (!s_.fused_attention && s_.recompute == Recompute::kNone) {
-      constexpr double kProbabilityBytes = 5.0;  // softmax, dropout and its mask
-      bytes += kProbabilityBytes * s_.group_tokens() * static_cast<double>(s_.sequence) * n_.heads / d_.tp;
-    }
-    return bytes;
-  }
-
-  // Hidden rows before and after the activation: three with a gate, two without.
-  double hidden_rows() const { return n_.expert_kind == ExpertKind::kSwiglu ? 3.0 : 2.0; }
-
-  // Of one layer, mean over dense and MoE layers: the second norm's input and output, the hidden rows; of experts the
-  // rows that arrive and those that leave.
-  double feed_forward_bytes() const {
-    const double norms = 2.0 * copied_tokens() * model_dim_;
-    const double dense = s_.group_tokens() * hidden_rows() * static_cast<double>(n_.dense.hidden_dim) / d_.tp;
-    const double choices = s_.rank_tokens() * n_.top_k * n_.capacity_factor;
-    double moe = choices * (hidden_rows() * static_cast<double>(n_.expert_hidden_dim) + (1.0 + d_.esp) * model_dim_);
-    if (n_.shared_experts) {
-      moe += s_.group_tokens() * hidden_rows() *
-             static_cast<double>(n_.shared_experts->count * n_.shared_experts->hidden_dim) / d_.tp;
-    }
-    const double moe_share = static_cast<double>(num_moe_layers(n_)) / n_.layers;
-    return kActivationBytes * (norms + (1.0 - moe_share) * dense + moe_share * moe);
-  }
-
-  // What of a layer's bytes all layers of the stage keep.
-  double kept(double layer_bytes) const { return s_.recompute == Recompute::kFull ? 0.0 : layers_here() * layer_bytes; }
-
-  Bytes recomputed_layer() const {
-    return Bytes(s_.recompute == Recompute::kFull ? attention_bytes() + feed_forward_bytes() : 0.0);
-  }
-
-  // The last stage's; on the first only where it is the last too.
-  Bytes logits() const {
-    if (d_.pp > 1) return Bytes(0.0);
-    return Bytes(assumptions_.logit_bytes * s_.group_tokens() * static_cast<double>(n_.vocabulary) / d_.tp);
-  }
-
-  // Tokens on their way: sent and received, both directions of one layer, gathered over esp.
-  Bytes dispatcher_workspace() const {
-    const double choices = s_.rank_tokens() * n_.top_k * n_.capacity_factor;
-    return Bytes(num_moe_layers(n_) == 0 ? 0.0 : 2.0 * kActivationBytes * choices * model_dim_ * (1.0 + d_.esp));
-  }
-
-  const Network& n_;
-  const TrainingSetup& s_;
-  const ParallelDegrees& d_;
-  const MemoryAssumptions& assumptions_;
-  double model_dim_;
+enum Term {
+  kParameters,
+  kGradients,
+  kOptimizer,
+  kAttention,
+  kFeedForward,
+  kInputs,
+  kRecomputed,
+  kLogits,
+  kDispatcher,
+  kReserve,
+  kFragmentation,
 };
+using MemoryTerms = std::array<double, 11>;
+constexpr std::array<const char*, 11> kNames = {
+    "parameters",   "gradients",        "optimizer state", "attention activations", "feed-forward activations",
+    "layer inputs", "recomputed layer", "logits",          "dispatcher workspace",  "reserve",
+    "fragmentation"};
+
+// Tokens of what tensor parallelism copies instead of cutting.
+double copied_tokens(const TrainingSetup& s) {
+  return s.sequence_parallel ? s.rank_tokens() : s.group_tokens();
+}
+
+// Of one layer: the norm's output, queries, keys, values, what the core leaves, the output's input.
+double attention_bytes(const Network& n, const TrainingSetup& s) {
+  const int tp = s.degrees.tp;
+  double row = 0.0;
+  if (n.mla) {
+    const MlaShape& mla = *n.mla;
+    const double query = static_cast<double>(mla.qk_nope_head_dim + mla.qk_rope_head_dim);
+    const double latents = static_cast<double>(mla.q_lora_rank.value_or(0) + mla.kv_lora_rank + mla.qk_rope_head_dim);
+    row = n.heads * (2.0 * query + 2.0 * static_cast<double>(mla.v_head_dim)) / tp + 2.0 * latents;
+  } else {
+    row = static_cast<double>(n.head_dim) * (2.0 * n.heads + 2.0 * n.kv_heads) / tp;
+  }
+  double bytes = kActivationBytes * (s.group_tokens() * row + copied_tokens(s) * static_cast<double>(n.model_dim));
+  if (!s.fused_attention && s.recompute == Recompute::kNone) {
+    constexpr double kProbabilityBytes = 5.0;  // softmax, dropout and its mask
+    bytes += kProbabilityBytes * s.group_tokens() * static_cast<double>(s.sequence) * n.heads / tp;
+  }
+  return bytes;
+}
+
+// Hidden rows before and after the activation: three with a gate, two without.
+double hidden_rows(const Network& n) {
+  return n.expert_kind == ExpertKind::kSwiglu ? 3.0 : 2.0;
+}
+
+double hidden_bytes(const Network& n, const TrainingSetup& s, std::int64_t hidden_dim) {
+  return kActivationBytes * s.group_tokens() * hidden_rows(n) * static_cast<double>(hidden_dim) / s.degrees.tp;
+}
+
+double choices(const Network& n, const TrainingSetup& s) {
+  return s.rank_tokens() * n.top_k * n.capacity_factor;
+}
+
+// Of the experts of one layer: their hidden rows, the rows that arrive and those that leave; and shared experts.
+double expert_bytes(const Network& n, const TrainingSetup& s) {
+  const double row = hidden_rows(n) * static_cast<double>(n.expert_hidden_dim) +
+                     (1.0 + s.degrees.esp) * static_cast<double>(n.model_dim);
+  double bytes = kActivationBytes * choices(n, s) * row;
+  if (n.shared_experts) bytes += hidden_bytes(n, s, n.shared_experts->count * n.shared_experts->hidden_dim);
+  return bytes;
+}
+
+double norm_bytes(const Network& n, const TrainingSetup& s) {
+  return kActivationBytes * copied_tokens(s) * static_cast<double>(n.model_dim);
+}
+
+double sum_of(const MemoryTerms& terms) {
+  return std::accumulate(terms.begin(), terms.end(), 0.0);
+}
+
+// Two stages on one device, which computes one layer at a time again and exchanges the tokens of one.
+MemoryTerms together(const MemoryTerms& a, const MemoryTerms& b) {
+  MemoryTerms both{};
+  for (std::size_t t = 0; t < both.size(); ++t) {
+    both[t] = t == kRecomputed || t == kDispatcher ? std::max(a[t], b[t]) : a[t] + b[t];
+  }
+  return both;
+}
 
 }  // namespace
 
+double micro_batches_in_flight(const TrainingSetup& setup, int stage) {
+  const double pp = setup.degrees.pp;
+  double stages = pp - stage;
+  if (setup.virtual_stages > 1) stages = pp + (pp - 1.0 - 2.0 * stage) / setup.virtual_stages;
+  if (setup.pipeline == PipelineSchedule::kZeroBubble) stages = pp;
+  if (setup.pipeline == PipelineSchedule::kDualPipe) stages = (pp + 1.0) / 2.0;
+  return std::min(stages, static_cast<double>(setup.num_micro_batches) / stage_copies(setup));
+}
+
+StageMemory::StageMemory(const Network& network, const TrainingSetup& setup, const MemoryAssumptions& assumptions)
+    : n_(network), s_(setup), assumptions_(assumptions) {
+  const ParallelDegrees& d = s_.degrees;
+  const double attention = static_cast<double>(attention_parameters(n_));
+  const double norms = 2.0 * norm_bytes(n_, s_);
+  dense_ = {.parameters = (attention + static_cast<double>(dense_layer_parameters(n_))) / d.tp,
+            .attention = attention_bytes(n_, s_),
+            .feed_forward = norms + hidden_bytes(n_, s_, n_.dense.hidden_dim)};
+  moe_ = {.parameters = (attention + static_cast<double>(shared_expert_parameters(n_))) / d.tp,
+          .attention = dense_.attention,
+          .feed_forward = norms + expert_bytes(n_, s_)};
+  if (n_.num_experts > 0) {
+    moe_.experts = static_cast<double>(expert_parameters(n_)) * n_.num_experts / d.ep / d.esp;
+  }
+  layer_input_ = norm_bytes(n_, s_);
+  table_ = static_cast<double>(n_.vocabulary) * static_cast<double>(n_.model_dim) / d.tp;
+  logits_ = assumptions_.logit_bytes * s_.group_tokens() * static_cast<double>(n_.vocabulary) / d.tp;
+  dense_before_.push_back(0);
+  for (int l = 0; l < n_.layers; ++l) dense_before_.push_back(dense_before_.back() + (is_dense_layer(n_, l) ? 1 : 0));
+}
+
+// Tokens on their way: sent and received, both directions of one layer, gathered over esp.
+double StageMemory::dispatcher_bytes() const {
+  return 2.0 * kActivationBytes * choices(n_, s_) * static_cast<double>(n_.model_dim) * (1.0 + s_.degrees.esp);
+}
+
+StageMemory::Terms StageMemory::terms(const StageLayers& layers) const {
+  const ParallelDegrees& d = s_.degrees;
+  const int num_dense =
+      dense_before_[static_cast<std::size_t>(layers.end)] - dense_before_[static_cast<std::size_t>(layers.begin)];
+  const int num_moe = layers.end - layers.begin - num_dense;
+  const bool is_last = layers.stage == d.pp - 1;
+  const int tables = (layers.stage == 0 ? 1 : 0) + (is_last && (d.pp > 1 || !n_.tied_embeddings) ? 1 : 0);
+  const double dense = num_dense * dense_.parameters + num_moe * moe_.parameters + tables * table_;
+  const double experts = num_moe * moe_.experts;
+  const int copies = stage_copies(s_);
+  const auto held = [&](double bytes, int from_stage) {
+    const bool sharded = s_.zero_stage >= from_stage;
+    return bytes *
+           (dense / (sharded ? d.dp * d.cp * copies : 1) + experts / (sharded ? std::max(d.edp, 1) * copies : 1));
+  };
+  Terms terms{};
+  terms[kParameters] = held(assumptions_.parameter_bytes, 3);
+  terms[kGradients] = held(assumptions_.gradient_bytes, 2);
+  terms[kOptimizer] = held(assumptions_.optimizer_bytes, 1);
+  const double in_flight = micro_batches_in_flight(s_, layers.stage);
+  terms[kInputs] = in_flight * (num_dense + num_moe) * layer_input_;
+  if (s_.recompute == Recompute::kFull) {
+    const double dense_layer = num_dense > 0 ? dense_.attention + dense_.feed_forward : 0.0;
+    const double moe_layer = num_moe > 0 ? moe_.attention + moe_.feed_forward : 0.0;
+    terms[kRecomputed] = std::max(dense_layer, moe_layer);
+  } else {
+    terms[kAttention] = in_flight * (num_dense + num_moe) * dense_.attention;
+    terms[kFeedForward] = in_flight * (num_dense * dense_.feed_forward + num_moe * moe_.feed_forward);
+  }
+  if (is_last) terms[kLogits] = logits_;
+  if (num_moe > 0) terms[kDispatcher] = dispatcher_bytes();
+  return terms;
+}
+
+StageMemory::Terms StageMemory::finished(Terms terms) const {
+  terms[kReserve] = assumptions_.reserve.value();
+  terms[kFragmentation] = assumptions_.fragmentation * sum_of(terms);
+  return terms;
+}
+
+Bytes StageMemory::total(const StageLayers& layers) const {
+  return Bytes(sum_of(finished(terms(layers))));
+}
+
+StageMemory::Terms StageMemory::largest_terms(const std::vector<int>& stages) const {
+  const std::size_t copies = static_cast<std::size_t>(stage_copies(s_));
+  std::vector<Terms> of_stages;
+  int begin = 0;
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    of_stages.push_back(terms({.stage = static_cast<int>(i), .begin = begin, .end = begin + stages[i]}));
+    begin += stages[i];
+  }
+  Terms largest{};
+  for (std::size_t i = 0; i < stages.size() / copies; ++i) {
+    const Terms device =
+        finished(copies == 1 ? of_stages[i] : together(of_stages[i], of_stages[stages.size() - 1 - i]));
+    if (sum_of(device) > sum_of(largest)) largest = device;
+  }
+  return largest;
+}
+
+Bytes StageMemory::largest_total(const std::vector<int>& stages) const {
+  return Bytes(sum_of(largest_terms(stages)));
+}
+
+MemoryBreakdown StageMemory::largest(const std::vector<int>& stages) const {
+  const Terms largest = largest_terms(stages);
+  MemoryBreakdown memory;
+  for (std::size_t t = 0; t < kNumTerms; ++t) memory.terms.push_back({kNames[t], Bytes(largest[t])});
+  return memory;
+}
+
 MemoryBreakdown setup_memory(const Network& network, const TrainingSetup& setup, const MemoryAssumptions& assumptions) {
-  return SetupMemory(network, setup, assumptions).run();
+  return StageMemory(network, setup, assumptions).largest(stage_layers(network, setup));
 }
 
 }  // namespace sextant

@@ -1,9 +1,12 @@
-// Memory that one device needs under a training setup, term by term, on the stage that needs most of it: the first.
+// Memory that one device needs under a training setup, term by term, on the stage that needs most of it.
 //
 // Counts of activations: Korthikanti et al., "Reducing Activation Recomputation" (2022), section 4, extended to
 // gated feed-forwards, grouped and latent attention and experts. 16-bit activations, 32-bit gradients, AdamW with
 // 32-bit master weights and moments.
 #pragma once
+
+#include <array>
+#include <vector>
 
 #include "models/memory_model.h"
 #include "models/network.h"
@@ -21,7 +24,58 @@ struct MemoryAssumptions {
   double fragmentation = 0.03;    // of everything else, lost by the allocator
 };
 
-// The same preconditions as estimate_step (models/step_estimate.h).
+// Layers [begin, end) on pipeline stage `stage`.
+struct StageLayers {
+  int stage = 0;
+  int begin = 0;
+  int end = 0;
+};
+
+// Micro-batches whose activations a stage holds at most, in activations of all its layers; at most all of them:
+//   1F1B         pp - stage; interleaved pp + (pp - 1 - 2 stage) / v (Narayanan et al., 2021)
+//   ZB-H1        pp, on every stage: what waits for its weight gradients included (Qi et al., 2024)
+//   DualPipe     (pp + 1) / 2 of either stage that the device holds (arXiv 2412.19437, table 2)
+[[nodiscard]] double micro_batches_in_flight(const TrainingSetup& setup, int stage);
+
+// The whole of one device: prices any stage of one setup in constant time, whatever setup.stage_layers says.
+class StageMemory {
+ public:
+  // `network` and `setup` must outlive this. The same preconditions as estimate_step (models/step_estimate.h).
+  StageMemory(const Network& network, const TrainingSetup& setup, const MemoryAssumptions& assumptions = {});
+
+  // Never less for more layers.
+  [[nodiscard]] Bytes total(const StageLayers& layers) const;
+  // The largest device under these stages; under DualPipe it holds a stage and its mirror image.
+  [[nodiscard]] MemoryBreakdown largest(const std::vector<int>& stages) const;
+  [[nodiscard]] Bytes largest_total(const std::vector<int>& stages) const;
+
+ private:
+  static constexpr std::size_t kNumTerms = 11;
+  using Terms = std::array<double, kNumTerms>;  // bytes
+
+  struct LayerBytes {
+    double parameters = 0.0;  // elements, without experts
+    double experts = 0.0;     // elements of experts
+    double attention = 0.0;   // activations kept without recomputation, as the next
+    double feed_forward = 0.0;
+  };
+
+  [[nodiscard]] Terms terms(const StageLayers& layers) const;
+  [[nodiscard]] Terms finished(Terms terms) const;
+  [[nodiscard]] Terms largest_terms(const std::vector<int>& stages) const;
+  [[nodiscard]] double dispatcher_bytes() const;
+
+  const Network& n_;
+  const TrainingSetup& s_;
+  MemoryAssumptions assumptions_;
+  LayerBytes dense_, moe_;
+  double layer_input_ = 0.0;       // bytes
+  double table_ = 0.0;             // elements of the token table on one rank
+  double logits_ = 0.0;            // bytes
+  std::vector<int> dense_before_;  // [layers + 1] dense layers before the n-th
+};
+
+// StageMemory::largest of the setup's stages.
 [[nodiscard]] MemoryBreakdown setup_memory(const Network& network, const TrainingSetup& setup,
                                            const MemoryAssumptions& assumptions = {});
 

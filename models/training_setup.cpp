@@ -1,17 +1,42 @@
 #include "models/training_setup.h"
 
+#include <array>
+
 #include <fmt/format.h>
 
 #include "models/error.h"
 
 namespace sextant {
 
+namespace {
+
+// "7 6x8 5": equal neighbours once, with their number.
+std::string runs_text(const std::vector<int>& counts) {
+  std::string text;
+  for (std::size_t i = 0; i < counts.size();) {
+    std::size_t end = i;
+    while (end < counts.size() && counts[end] == counts[i]) ++end;
+    text +=
+        (i > 0 ? " " : "") + (end - i > 1 ? fmt::format("{}x{}", counts[i], end - i) : fmt::format("{}", counts[i]));
+    i = end;
+  }
+  return text;
+}
+
+}  // namespace
+
 const char* to_text(Precision precision) {
   return precision == Precision::kBf16 ? "bf16" : "fp8";
 }
 
+const char* to_text(PipelineSchedule schedule) {
+  constexpr std::array<const char*, kNumPipelineSchedules> kNames = {"1f1b", "zero_bubble_h1", "dualpipe"};
+  return kNames[static_cast<std::size_t>(schedule)];
+}
+
 const char* to_text(Dispatch dispatch) {
-  return dispatch == Dispatch::kFlat ? "flat" : "deduplicated";
+  constexpr std::array<const char*, kNumDispatches> kNames = {"flat", "1dh", "2dh", "deduplicated"};
+  return kNames[static_cast<std::size_t>(dispatch)];
 }
 
 const char* to_text(Recompute recompute) {
@@ -26,13 +51,24 @@ const char* to_text(Recompute recompute) {
   SEXTANT_CHECK(false, "recompute {}", static_cast<int>(recompute));
 }
 
-int longest_stage(int layers, int pp) {
-  return (layers + pp - 1) / pp;
+std::vector<int> even_stages(int layers, int stages) {
+  SEXTANT_CHECK(stages >= 1 && stages <= layers, "{} stages of {} layers", stages, layers);
+  std::vector<int> split(static_cast<std::size_t>(stages), layers / stages);
+  for (int i = 0; i < layers % stages; ++i) ++split[static_cast<std::size_t>(i)];
+  return split;
+}
+
+std::vector<int> stage_layers(const Network& network, const TrainingSetup& setup) {
+  return setup.stage_layers.empty() ? even_stages(network.layers, setup.degrees.pp) : setup.stage_layers;
+}
+
+int stage_copies(const TrainingSetup& setup) {
+  return setup.pipeline == PipelineSchedule::kDualPipe ? 2 : 1;
 }
 
 HeldParameters held_parameters(const Network& n, const TrainingSetup& setup) {
   const ParallelDegrees& d = setup.degrees;
-  const double share = static_cast<double>(longest_stage(n.layers, d.pp)) / n.layers;
+  const double share = 1.0 / d.pp;
   const double moe_layers = num_moe_layers(n);
   const double layers = n.layers * static_cast<double>(attention_parameters(n)) +
                         static_cast<double>(n.dense.layers.size()) * static_cast<double>(dense_layer_parameters(n)) +
@@ -48,7 +84,9 @@ HeldParameters held_parameters(const Network& n, const TrainingSetup& setup) {
 
 std::string to_text(const TrainingSetup& setup) {
   std::string text = fmt::format("{}, {} x {}", to_text(setup.degrees), setup.micro_batch, setup.num_micro_batches);
+  if (setup.pipeline != PipelineSchedule::k1F1B) text += fmt::format(", {}", to_text(setup.pipeline));
   if (setup.virtual_stages > 1) text += fmt::format(", v{}", setup.virtual_stages);
+  if (!setup.stage_layers.empty()) text += ", stages " + runs_text(setup.stage_layers);
   text += fmt::format(", ZeRO-{}", setup.zero_stage);
   if (setup.recompute != Recompute::kNone) text += fmt::format(", {} recompute", to_text(setup.recompute));
   if (setup.precision != Precision::kBf16) text += fmt::format(", {}", to_text(setup.precision));

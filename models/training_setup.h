@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "models/layout.h"
 #include "models/network.h"
@@ -21,11 +22,23 @@ enum class Recompute {
 inline constexpr int kNumRecomputes = 3;
 [[nodiscard]] const char* to_text(Recompute recompute);
 
-// How tokens reach their experts.
+// In which order a pipeline's stages work on their micro-batches.
+enum class PipelineSchedule {
+  k1F1B,        // one forward, one backward; interleaved where there are virtual stages (Narayanan et al., 2021)
+  kZeroBubble,  // ZB-H1: weight gradients fill the bubble, memory as 1F1B (Qi et al., "Zero Bubble", ICLR 2024)
+  kDualPipe,    // micro-batches enter at both ends, forwards run beside backwards (DeepSeek-V3, section 3.2.1)
+};
+inline constexpr int kNumPipelineSchedules = 3;
+[[nodiscard]] const char* to_text(PipelineSchedule schedule);
+
+// How tokens reach their experts. What each sends over which links: models/dispatch_traffic.h.
 enum class Dispatch {
-  kFlat,          // one all-to-all; a token crosses to a node once for each of its experts there
+  kFlat,            // one all-to-all; a token crosses to a node once for each of its experts there
+  kHierarchical1D,  // gathered by one rank of each node, exchanged between those, scattered (HetuMoE, 2022)
+  kHierarchical2D,  // inside each node, then between ranks of the same place in their nodes (Tutel, MLSys 2023)
   kDeduplicated,  // once a node, then inside it (DeepEP, HybridEP); partly under the computation of another micro-batch
 };
+inline constexpr int kNumDispatches = 4;
 [[nodiscard]] const char* to_text(Dispatch dispatch);
 
 struct TrainingSetup {
@@ -33,13 +46,20 @@ struct TrainingSetup {
   std::int64_t micro_batch = 1;  // samples per data-parallel replica
   std::int64_t num_micro_batches = 1;
   std::int64_t sequence = 0;
+  PipelineSchedule pipeline = PipelineSchedule::k1F1B;
   int virtual_stages = 1;  // chunks of layers that a pipeline rank holds (interleaved 1F1B)
-  int zero_stage = 1;      // 0: nothing sharded over data parallelism; 1 optimizer; 2 gradients; 3 parameters (FSDP)
+  // Layers of each pipeline stage, [pp]; with virtual stages, of all chunks of a rank. Empty: as even as can be, the
+  // first stages one longer.
+  std::vector<int> stage_layers{};
+  int zero_stage = 1;  // 0: nothing sharded over data parallelism; 1 optimizer; 2 gradients; 3 parameters (FSDP)
   Recompute recompute = Recompute::kNone;
   Precision precision = Precision::kBf16;
   Dispatch dispatch = Dispatch::kFlat;
   bool sequence_parallel = true;  // what tensor parallelism does not cut, cut along the sequence
   bool fused_attention = true;    // probabilities never reach memory; causal blocks are skipped
+  // Of dense layers, tensor-parallel traffic runs beside the products that need it (user buffers of Transformer
+  // Engine).
+  bool overlaps_tensor_parallel = false;
   // The expert grid is laid over all ranks of a stage (parallel folding). Otherwise experts are spread over data
   // parallelism only: expert groups stride over tp * cp.
   bool folded = true;
@@ -55,14 +75,21 @@ struct TrainingSetup {
   [[nodiscard]] double rank_tokens() const { return group_tokens() / degrees.tp; }
   bool operator==(const TrainingSetup&) const = default;
 };
-// Layers of the longest stage: an uneven split gives some stages one layer less.
-[[nodiscard]] int longest_stage(int layers, int pp);
-// Parameters that a device of the first stage holds if nothing is sharded over data parallelism: the token table
-// included, and the output matrix where that stage is the last too.
+// As even as can be, the first ones one longer. REQUIRES: 1 <= stages <= layers.
+[[nodiscard]] std::vector<int> even_stages(int layers, int stages);
+// setup.stage_layers, or the even stages where it is empty.
+[[nodiscard]] std::vector<int> stage_layers(const Network& network, const TrainingSetup& setup);
+// Copies of a stage's parameters that are not replicas of data parallelism: 2 under DualPipe, whose devices hold a
+// stage of each direction.
+[[nodiscard]] int stage_copies(const TrainingSetup& setup);
+
+// Parameters that a device holds if nothing is sharded over data parallelism.
 struct HeldParameters {
   double dense = 0.0;
   double experts = 0.0;
 };
+// Of the mean stage, with the token table of the first, and the output matrix where that stage is the last too: what
+// gradients are reduced and states updated for.
 [[nodiscard]] HeldParameters held_parameters(const Network& network, const TrainingSetup& setup);
 // "pp8 dp4 tp2 | edp1 ep8 esp1, 1 x 32, v2, ZeRO-1, full recompute"
 [[nodiscard]] std::string to_text(const TrainingSetup& setup);

@@ -1,6 +1,7 @@
 #include "planner/setup_search.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <limits>
@@ -12,6 +13,7 @@
 #include "models/divisors.h"
 #include "models/error.h"
 #include "models/setup_memory.h"
+#include "planner/stage_choice.h"
 
 namespace sextant {
 namespace {
@@ -129,73 +131,118 @@ class GridSearch {
     }
   }
 
-  std::vector<int> virtual_stages() const {
+  // A schedule and its virtual stages.
+  struct Pipeline {
+    PipelineSchedule schedule = PipelineSchedule::k1F1B;
+    int virtual_stages = 1;
+  };
+
+  std::vector<Pipeline> pipelines() const {
     const int pp = setup_.degrees.pp;
-    if (pp == 1 || setup_.num_micro_batches % pp != 0) return {1};
-    const int layers = longest_stage(network_.layers, pp);
-    return divisors(layers, layers);
+    const std::int64_t micro_batches = setup_.num_micro_batches;
+    std::vector<Pipeline> all{{}};
+    if (pp > 1 && micro_batches % pp == 0) {
+      const int layers = (network_.layers + pp - 1) / pp;
+      for (const int v : divisors(layers, layers)) {
+        if (v > 1) all.push_back({PipelineSchedule::k1F1B, v});
+      }
+    }
+    if (pp > 1 && micro_batches >= pp) all.push_back({PipelineSchedule::kZeroBubble, 1});
+    if (pp % 2 == 0 && micro_batches % 2 == 0 && micro_batches >= 2 * pp)
+      all.push_back({PipelineSchedule::kDualPipe, 1});
+    std::erase_if(all, [&](const Pipeline& p) { return request_.pipeline && *request_.pipeline != p.schedule; });
+    return all;
   }
 
   std::vector<Dispatch> dispatches() const {
     if (setup_.degrees.ep == 1) return {Dispatch::kFlat};
-    return {Dispatch::kFlat, Dispatch::kDeduplicated};
+    return {Dispatch::kFlat, Dispatch::kHierarchical1D, Dispatch::kHierarchical2D, Dispatch::kDeduplicated};
+  }
+
+  static constexpr std::array<int, 3> kZeroStages = {1, 2, 3};
+  static constexpr std::int64_t kSetupsOfDispatch = std::int64_t{kZeroStages.size()} * kNumRecomputes;
+
+  // Skips `count` setups of which none takes less than `bound`, if that is too long.
+  bool prune(double bound, std::int64_t count) {
+    if (bound <= best_.threshold()) return false;
+    counts_.pruned += count;
+    counts_.pruned_bound = std::min(counts_.pruned_bound, bound);
+    place_ += count;
+    return true;
   }
 
   void try_micro_batch() {
-    const std::vector<int> stages = virtual_stages();
-    const std::vector<Dispatch> ways = dispatches();
-    constexpr int kZeroStages = 2;
-    const auto leaves = static_cast<std::int64_t>(stages.size() * ways.size()) * kZeroStages * kNumRecomputes;
-    counts_.setups += leaves;
-    if (prunes_) {
-      const double bound = lower_bound(stages.back(), ways.back());
-      if (bound > best_.threshold()) {
-        counts_.pruned += leaves;
-        counts_.pruned_bound = std::min(counts_.pruned_bound, bound);
-        place_ += leaves;
-        return;
-      }
-    }
-    for (const int v : stages) {
-      for (const Dispatch way : ways) {
-        for (const int zero : {1, 3}) {
-          for (int recompute = 0; recompute < kNumRecomputes; ++recompute) {
-            try_setup(v, way, zero, static_cast<Recompute>(recompute));
-          }
-        }
+    const std::vector<Pipeline> ways = pipelines();
+    const std::vector<Dispatch> algorithms = dispatches();
+    const std::int64_t of_pipeline = static_cast<std::int64_t>(algorithms.size()) * kSetupsOfDispatch;
+    const std::int64_t all = static_cast<std::int64_t>(ways.size()) * of_pipeline;
+    counts_.setups += all;
+    setup_.pipeline = PipelineSchedule::k1F1B;
+    setup_.virtual_stages = 1;
+    setup_.dispatch = algorithms.front();
+    if (prunes_ && prune(computation_bound(), all)) return;
+    for (const Pipeline& way : ways) {
+      for (const Dispatch algorithm : algorithms) {
+        setup_.pipeline = way.schedule;
+        setup_.virtual_stages = way.virtual_stages;
+        setup_.dispatch = algorithm;
+        try_dispatch();
       }
     }
   }
 
-  // Of all setups with these degrees and this micro-batch: the most virtual stages make the bubble least, the
-  // fewest the transfers; nothing is computed again; the gradients are hidden.
-  double lower_bound(int most_stages, Dispatch best_dispatch) const {
-    TrainingSetup setup = setup_;
-    setup.virtual_stages = most_stages;
-    setup.dispatch = best_dispatch;
-    const StepEstimate estimate = estimate_step(network_, setup, cluster_);
-    const double transfers = estimate[StepTerm::kPipelineTransfer].value() * (1.0 - 1.0 / most_stages);
-    constexpr double kRounding = 1.0 - 1e-12;
-    return (estimate.total() - estimate[StepTerm::kGradients]).value() * kRounding - transfers;
+  void try_dispatch() {
+    if (prunes_ && prune(dispatch_bound(), kSetupsOfDispatch)) return;
+    for (const int zero : kZeroStages) {
+      for (int recompute = 0; recompute < kNumRecomputes; ++recompute) {
+        try_setup(zero, static_cast<Recompute>(recompute));
+      }
+    }
   }
 
-  void try_setup(int virtual_stages, Dispatch dispatch, int zero_stage, Recompute recompute) {
+  // Sums in another order differ by roundings.
+  static constexpr double kRounding = 1.0 - 1e-12;
+
+  // Of all setups with these degrees and this micro-batch: no dispatch, no transfers, no bubble, no gradients.
+  double computation_bound() const {
+    const StepEstimate estimate = estimate_even_step(network_, setup_, cluster_);
+    Seconds bound = estimate.total();
+    for (const StepTerm term :
+         {StepTerm::kDispatch, StepTerm::kPipelineTransfer, StepTerm::kBubble, StepTerm::kGradients}) {
+      bound -= estimate[term];
+    }
+    return bound.value() * kRounding;
+  }
+
+  // Of all setups that differ by ZeRO stage, recomputation and split into stages: no gradients, none, even.
+  double dispatch_bound() const {
+    const StepEstimate estimate = estimate_even_step(network_, setup_, cluster_);
+    return (estimate.total() - estimate[StepTerm::kGradients]).value() * kRounding;
+  }
+
+  // Of all splits into stages.
+  double split_bound(const TrainingSetup& setup) const {
+    return estimate_even_step(network_, setup, cluster_).total().value() * kRounding;
+  }
+
+  void try_setup(int zero_stage, Recompute recompute) {
     TrainingSetup setup = setup_;
-    setup.virtual_stages = virtual_stages;
-    setup.dispatch = dispatch;
     setup.zero_stage = zero_stage;
     setup.recompute = recompute;
+    if (prunes_ && prune(split_bound(setup), 1)) return;
     const std::int64_t place = place_++;
     ++counts_.evaluated;
-    const double time = estimate_step(network_, setup, cluster_).total().value();
-    if (prunes_ && time > best_.threshold()) return;
-    const Bytes memory = setup_memory(network_, setup).total();
-    if (memory > cluster_.device.memory) {
-      ++counts_.too_large;
-      if (memory.value() < counts_.miss.bytes) counts_.miss = {memory.value(), place, setup};
-      return;
-    }
-    best_.add({time, place, setup});
+    const std::optional<std::vector<int>> stages = choose_stages(network_, setup, cluster_, cluster_.device.memory);
+    if (!stages) return too_large(setup, place);
+    setup.stage_layers = *stages;
+    best_.add({estimate_step(network_, setup, cluster_).total().value(), place, setup});
+  }
+
+  // Its memory is that of the even split.
+  void too_large(const TrainingSetup& setup, std::int64_t place) {
+    ++counts_.too_large;
+    const double bytes = setup_memory(network_, setup).total().value();
+    if (bytes < counts_.miss.bytes) counts_.miss = {bytes, place, setup};
   }
 
   const SetupRequest& request_;

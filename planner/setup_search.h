@@ -1,5 +1,5 @@
-// The fastest training setup of a network on a machine known by reference: every degree, micro-batch, virtual
-// stages, ZeRO stage, recomputation and dispatch, by branch and bound over the whole space.
+// The fastest training setup of a network on a machine known by reference: every degree, micro-batch, pipeline
+// schedule, split into stages, ZeRO stage, recomputation and dispatch, by branch and bound over the whole space.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,9 @@ struct SetupRequest {
   // --fix: only setups with these.
   std::optional<int> pp, dp, cp, tp, edp, ep, esp;
   std::optional<std::int64_t> micro_batch;
-  int top = 1;      // setups returned
-  int threads = 0;  // 0: one for each core; the answer is the same with any number
+  std::optional<PipelineSchedule> pipeline;  // a single stage counts as 1F1B
+  int top = 1;                               // setups returned
+  int threads = 0;                           // 0: one for each core; the answer is the same with any number
 };
 
 struct FoundSetup {
@@ -53,12 +54,14 @@ struct SetupResult {
   [[nodiscard]] Seconds lower_bound() const;
 };
 
-// What is searched: pp divides the devices (stages may differ by a layer), tp the heads (at most the devices of a
-// node), cp the sequence, dp the batch, ep the experts, esp the expert's hidden dim and at most tp; micro-batches are
-// powers of two up to 16 that divide; virtual stages divide the layers of a stage, with micro-batches in multiples of
-// pp; ZeRO 1 and 3; recomputation none, selective, full; flat and de-duplicated dispatch. The setups returned are
-// the same every time; how many were pruned depends on which thread was first. REQUIRES: cluster.reference. Throws
-// ConfigError for a batch or sequence below 1 and for an invalid topology.
+// What is searched: pp divides the devices, tp the heads (at most the devices of a node), cp the sequence, dp the
+// batch, ep the experts, esp the expert's hidden dim and at most tp; micro-batches are powers of two up to 16 that
+// divide; 1F1B, with virtual stages that divide the layers of a stage where micro-batches are multiples of pp; ZB-H1
+// from pp micro-batches on; DualPipe from 2 pp on, both even; every algorithm of dispatch; ZeRO 1, 2 and 3;
+// recomputation none, selective, full; of each the fastest split of the layers into stages that fits
+// (planner/stage_choice.h). The setups returned are the same every time; how many were pruned depends on which thread
+// was first. REQUIRES: cluster.reference. Throws ConfigError for a batch or sequence below 1 and for an
+// invalid topology.
 [[nodiscard]] SetupResult search_setups(const SetupRequest& request, const Cluster& cluster);
 
 // The same space without bounds: for tests.

@@ -60,8 +60,9 @@ Json setup_json(const SetupRequest& request, const Cluster& cluster, const Found
           {"num_micro_batches", s.num_micro_batches},
           {"schedule", s.degrees.pp == 1      ? "no_pipeline"
                        : s.virtual_stages > 1 ? "interleaved_1f1b"
-                                              : "1f1b"},
+                                              : to_text(s.pipeline)},
           {"virtual_stages", s.virtual_stages},
+          {"stage_layers", stage_layers(request.network, s)},
           {"zero_stage", s.zero_stage},
           {"recompute", to_text(s.recompute)},
           {"dispatch", to_text(s.dispatch)},

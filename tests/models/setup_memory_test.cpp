@@ -65,14 +65,64 @@ TEST(SetupMemory, EachZeroStageShardsOneMore) {
   }
 }
 
+TEST(MicroBatchesInFlight, FollowFromTheSchedule) {
+  TrainingSetup setup = setup_of({.pp = 4});
+  setup.num_micro_batches = 20;
+  EXPECT_EQ(micro_batches_in_flight(setup, 0), 4.0);
+  EXPECT_EQ(micro_batches_in_flight(setup, 3), 1.0);
+  setup.virtual_stages = 2;  // rank 0: 2 x 3 + 4 + 1 chunks of half a stage, rank 3: 4 + 1
+  EXPECT_EQ(micro_batches_in_flight(setup, 0), 11.0 / 2);
+  EXPECT_EQ(micro_batches_in_flight(setup, 3), 5.0 / 2);
+  setup.virtual_stages = 1;
+  setup.pipeline = PipelineSchedule::kZeroBubble;
+  EXPECT_EQ(micro_batches_in_flight(setup, 3), 4.0);
+  setup.pipeline = PipelineSchedule::kDualPipe;  // pp + 1 on two stages
+  EXPECT_EQ(micro_batches_in_flight(setup, 0), 2.5);
+  setup.pipeline = PipelineSchedule::k1F1B;
+  setup.num_micro_batches = 2;
+  EXPECT_EQ(micro_batches_in_flight(setup, 0), 2.0);
+}
+
 TEST(SetupMemory, TheFirstStageHoldsAMicroBatchForEveryStage) {
   const double alone = bytes_of(dense_network(), setup_of({}), "attention activations");
   TrainingSetup setup = setup_of({.pp = 4});
   EXPECT_DOUBLE_EQ(bytes_of(dense_network(), setup, "attention activations"), alone);  // a quarter, four times
-  setup.virtual_stages = 2;                                                            // (pp - 1) / v more
-  EXPECT_DOUBLE_EQ(bytes_of(dense_network(), setup, "attention activations"), alone * (4 + 1.5) / 4);
-  setup.num_micro_batches = 2;
-  EXPECT_DOUBLE_EQ(bytes_of(dense_network(), setup, "attention activations"), alone / 2);
+}
+
+TEST(SetupMemory, DualPipeHoldsAStageAndItsMirrorImage) {
+  // Two layers and both tables, gradients of them; the optimizer is shared with the mirror image. 5 / 2 micro-batches
+  // of either layer.
+  TrainingSetup setup = setup_of({.pp = 4});
+  setup.pipeline = PipelineSchedule::kDualPipe;
+  EXPECT_EQ(bytes_of(dense_network(), setup, "parameters"), 2.0 * (2 * 1024 + 160));
+  EXPECT_EQ(bytes_of(dense_network(), setup, "gradients"), 4.0 * (2 * 1024 + 160));
+  EXPECT_EQ(bytes_of(dense_network(), setup, "optimizer state"), 12.0 * (2 * 1024 + 160) / 2);
+  EXPECT_EQ(bytes_of(dense_network(), setup, "attention activations"), 2.5 * 2 * 2.0 * 32 * (8 + 32));
+  EXPECT_EQ(bytes_of(dense_network(), setup, "logits"), 8.0 * 32 * 10);
+}
+
+TEST(SetupMemory, TheLongestStageDecides) {
+  // Three layers in a second stage that holds one micro-batch, against one of two.
+  TrainingSetup setup = setup_of({.pp = 2});
+  setup.zero_stage = 0;
+  setup.stage_layers = {1, 3};
+  EXPECT_EQ(bytes_of(dense_network(), setup, "parameters"), 2.0 * (3 * 1024 + 80));
+  EXPECT_EQ(bytes_of(dense_network(), setup, "logits"), 8.0 * 32 * 10);
+  setup.stage_layers = {3, 1};
+  EXPECT_EQ(bytes_of(dense_network(), setup, "attention activations"), 2 * 3 * 2.0 * 32 * (8 + 32));
+  EXPECT_EQ(bytes_of(dense_network(), setup, "logits"), 0.0);
+}
+
+TEST(StageMemory, GrowsWithEveryLayer) {
+  const TrainingSetup setup = setup_of({.pp = 2});
+  const Network network = moe_network();
+  const StageMemory memory(network, setup);
+  for (int stage = 0; stage < 2; ++stage) {
+    for (int end = 1; end <= 4; ++end) {
+      EXPECT_GT(memory.total({stage, 0, end}), memory.total({stage, 1, end}));
+      EXPECT_GT(memory.total({stage, 0, end}), memory.total({stage, 0, end - 1}));
+    }
+  }
 }
 
 TEST(SetupMemory, FullRecomputationKeepsLayerInputsAndOneLayer) {

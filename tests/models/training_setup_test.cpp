@@ -16,7 +16,7 @@ TEST(TrainingSetup, CountsRanksAndSamples) {
   EXPECT_EQ(setup.global_batch(), 2 * 16 * 4);
 }
 
-TEST(HeldParameters, AreTheLongestStagesShare) {
+TEST(HeldParameters, AreThoseOfTheMeanStageWithTheTokenTable) {
   Network network;
   network.vocabulary = 10;
   network.layers = 5;
@@ -32,10 +32,26 @@ TEST(HeldParameters, AreTheLongestStagesShare) {
   const HeldParameters whole = held_parameters(network, {});
   EXPECT_DOUBLE_EQ(whole.dense, 5 * 256 + 2 * 80);
   EXPECT_DOUBLE_EQ(whole.experts, 5 * 4 * 256);
-  // Two stages: three layers and the token table; half of it over tp; experts over ep and esp.
+  // Two stages: two and a half layers and the token table; half of it over tp; experts over ep and esp.
   const TrainingSetup setup{.degrees = {.pp = 2, .dp = 2, .tp = 2, .edp = 1, .ep = 2, .esp = 2}};
-  EXPECT_DOUBLE_EQ(held_parameters(network, setup).dense, (3 * 256 + 80) / 2.0);
-  EXPECT_DOUBLE_EQ(held_parameters(network, setup).experts, 3 * 4 * 256 / 4.0);
+  EXPECT_DOUBLE_EQ(held_parameters(network, setup).dense, (2.5 * 256 + 80) / 2.0);
+  EXPECT_DOUBLE_EQ(held_parameters(network, setup).experts, 2.5 * 4 * 256 / 4.0);
+}
+
+TEST(StageLayers, AreEvenUnlessSaid) {
+  EXPECT_EQ(even_stages(7, 3), (std::vector{3, 2, 2}));
+  Network network;
+  network.layers = 7;
+  TrainingSetup setup{.degrees = {.pp = 3}};
+  EXPECT_EQ(stage_layers(network, setup), (std::vector{3, 2, 2}));
+  setup.stage_layers = {2, 3, 2};
+  EXPECT_EQ(stage_layers(network, setup), setup.stage_layers);
+}
+
+TEST(StageCopies, OnlyDualPipeHoldsEveryStageTwice) {
+  EXPECT_EQ(stage_copies({.pipeline = PipelineSchedule::k1F1B}), 1);
+  EXPECT_EQ(stage_copies({.pipeline = PipelineSchedule::kZeroBubble}), 1);
+  EXPECT_EQ(stage_copies({.pipeline = PipelineSchedule::kDualPipe}), 2);
 }
 
 TEST(TrainingSetup, TextNamesWhatDiffersFromTheUsual) {
@@ -48,6 +64,8 @@ TEST(TrainingSetup, TextNamesWhatDiffersFromTheUsual) {
   setup.dispatch = Dispatch::kDeduplicated;
   EXPECT_EQ(to_text(setup),
             "pp2 dp2 tp1 | edp1 ep2 esp1, 1 x 4, v3, ZeRO-3, full recompute, fp8, deduplicated dispatch");
+  setup = {.degrees = {.pp = 4}, .pipeline = PipelineSchedule::kDualPipe, .stage_layers = {7, 8, 8, 5}};
+  EXPECT_EQ(to_text(setup), "pp4 dp1 tp1 | edp1 ep1 esp1, 1 x 1, dualpipe, stages 7 8x2 5, ZeRO-1");
 }
 
 }  // namespace

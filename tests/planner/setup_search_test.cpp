@@ -1,6 +1,7 @@
 #include "planner/setup_search.h"
 
 #include <cstdio>
+#include <numeric>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -36,7 +37,7 @@ TEST(SearchSetups, FindsWhatEnumerationFinds) {
   for (const Case& c : {Case{"mixtral_8x7b", "dgx_h100", {2, 8}}, Case{"mixtral_8x7b", "dgx_h100", {8, 8}},
                         Case{"qwen3_30b_a3b", "dgx_a100", {4, 8}}, Case{"olmoe_1b_7b", "h800", {1, 4}},
                         Case{"llama3_8b", "dgx_h100", {3, 8}}, Case{"deepseek_v2", "dgx_b200", {8, 8}},
-                        Case{"gpt_oss_20b", "gb200_nvl72", {1, 64}}}) {
+                        Case{"gpt_oss_20b", "gb200_nvl72", {1, 64}}, Case{"mixtral_8x22b", "dgx_h100", {6, 8}}}) {
     SCOPED_TRACE(std::string(c.network) + " on " + c.cluster);
     SetupRequest request = request_for(c.network, c.topology, 192);
     request.top = 5;
@@ -95,6 +96,44 @@ TEST(SearchSetups, FixedDegreesStay) {
     EXPECT_EQ(found.setup.degrees.tp, 2);
     EXPECT_EQ(found.setup.degrees.ep, 4);
   }
+}
+
+TEST(SearchSetups, EveryScheduleOfPipelinesCanBeAskedFor) {
+  SetupRequest request = request_for("mixtral_8x22b", {16, 8}, 256);
+  const Cluster cluster = cluster_of("dgx_h100");
+  const Seconds best = search_setups(request, cluster).setups.front().estimate.total();
+  request.pp = 8;
+  for (const PipelineSchedule schedule :
+       {PipelineSchedule::k1F1B, PipelineSchedule::kZeroBubble, PipelineSchedule::kDualPipe}) {
+    request.pipeline = schedule;
+    const SetupResult result = search_setups(request, cluster);
+    ASSERT_FALSE(result.setups.empty()) << to_text(schedule);
+    EXPECT_EQ(result.setups.front().setup.pipeline, schedule);
+    EXPECT_GE(result.setups.front().estimate.total(), best);
+  }
+}
+
+TEST(SearchSetups, LayersThatStagesDoNotDivideAreSplitUnevenly) {
+  // 56 layers on 16 stages: some have four, the last, with the head, no more than others.
+  SetupRequest request = request_for("mixtral_8x22b", {16, 8}, 256);
+  request.pp = 16;
+  const SetupResult result = search_setups(request, cluster_of("dgx_h100"));
+  ASSERT_FALSE(result.setups.empty());
+  const std::vector<int> stages = stage_layers(request.network, result.setups.front().setup);
+  EXPECT_EQ(std::accumulate(stages.begin(), stages.end(), 0), 56);
+  EXPECT_LE(stages.back(), stages.front());
+}
+
+TEST(SearchSetups, LittleMemoryTakesMoreOfZero) {
+  // ep 8: 7.3e9 parameters of 2 and 4 bytes and half of 12 bytes of most take 78 GB, with half the gradients 61 GB.
+  SetupRequest request = request_for("mixtral_8x7b", {2, 8}, 64);
+  Cluster cluster = cluster_of("dgx_h100");
+  cluster.device.memory = Bytes(74e9);
+  request.pp = 1;
+  request.tp = 1;
+  const SetupResult result = search_setups(request, cluster);
+  ASSERT_FALSE(result.setups.empty());
+  EXPECT_GE(result.setups.front().setup.zero_stage, 2);
 }
 
 TEST(SearchSetups, WhatFitsNowhereNamesTheNearestMiss) {

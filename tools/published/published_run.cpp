@@ -11,6 +11,7 @@
 
 #include "models/plain_text.h"
 #include "models/step_estimate.h"
+#include "planner/stage_choice.h"
 
 namespace sextant {
 namespace {
@@ -107,6 +108,7 @@ class RunReader {
     if (!has_layout) throw Skip{"no layout"};
     read_setup();
     read_fabric();
+    read_stages();
     run_.out_of_memory = has(note_, "oom");
     for (const char* what : {"peak alloc ", "peak memory "}) {
       const auto gib = noted(note_, what, " gib");
@@ -137,7 +139,10 @@ class RunReader {
     setup.sequence = count(row_, "seq", std::nullopt);
     setup.micro_batch = count(row_, "mbs", 1);
     const std::int64_t batch = count(row_, "gbs", std::nullopt);
-    setup.num_micro_batches = std::max<std::int64_t>(1, batch / d.dp / setup.micro_batch);
+    if (batch % (d.dp * setup.micro_batch) != 0) {
+      throw Skip{fmt::format("batch {} is no multiple of dp {} x micro-batch {}", batch, d.dp, setup.micro_batch)};
+    }
+    setup.num_micro_batches = batch / d.dp / setup.micro_batch;
     setup.fused_attention = !is_fp16();
     setup.sequence_parallel = !is_fp16() || has(note_, "sequence parallel");
     if (has(precision_, "fp4")) throw Skip{fmt::format("precision {} is not modelled", quoted(row_["precision"]))};
@@ -170,9 +175,17 @@ class RunReader {
     d.edp = std::max(1, static_cast<int>(devices_ / d.pp / d.ep / d.esp));
   }
 
+  // NeMo, Megatron-Bridge and the benchmarks of DGX Cloud run the recipes of NeMo.
+  bool is_nvidia_recipe() const {
+    const std::string text = lower(row_["source"]) + note_;
+    return has(text, "nemo") || has(text, "megatron-bridge") || has(text, "dgxc");
+  }
+
   void read_methods() {
     TrainingSetup& setup = run_.setup;
     if (has(note_, "fsdp") || has(note_, "zero-3") || has(note_, "full_shard")) setup.zero_stage = 3;
+    if (has(note_, "shard_grad_op")) setup.zero_stage = 2;  // FSDP that shards gradients and states
+    setup.overlaps_tensor_parallel = run_.network->num_experts == 0 && is_nvidia_recipe();
     setup.keeps_gathered = has(note_, "no reshard");
     const bool full = has(note_, "full activation checkpointing") || has(note_, "full recompute") ||
                       has(note_, "activation checkpointing true") || has(note_, "activation recomputation on") ||
@@ -181,6 +194,15 @@ class RunReader {
     run_.states_recompute = full || selective;
     if (full) setup.recompute = Recompute::kFull;
     if (!full && selective) setup.recompute = Recompute::kSelective;
+  }
+
+  // Layers that the stages divide are spread evenly, as Megatron-LM demands unless told the stages; told them, the
+  // fastest are assumed.
+  void read_stages() {
+    const int pp = run_.setup.degrees.pp;
+    if (pp > run_.network->layers) throw Skip{fmt::format("pp {} of {} layers", pp, run_.network->layers)};
+    if (run_.network->layers % pp == 0) return;
+    run_.setup.stage_layers = choose_stages(*run_.network, run_.setup, run_.cluster).value();
   }
 
   void read_fabric() {

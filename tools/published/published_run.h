@@ -41,13 +41,17 @@ struct SkippedRun {
 
 // What a row leaves open is filled by rules that hold for every row:
 //   an empty degree is 1, micro-batch 1; dp follows from the devices
+//   stages      even where pp divides the layers, else the fastest split (planner/stage_choice.h)
 //   vp          of a pipeline of today: chunks of two layers; of 16-bit floating point (FP16) frameworks: 1
 //   FP16        attention not fused, no sequence parallelism unless the note names it
 //   etp         empty: experts are cut as attention is and spread over data parallelism, not folded; the
 //               note "w/ Folding": 1, folded
-//   the note    FSDP, ZeRO-3, FULL_SHARD: ZeRO 3; checkpointing or full recompute: full; "selective" recompute:
+//   the note    FSDP, ZeRO-3, FULL_SHARD: ZeRO 3; SHARD_GRAD_OP: ZeRO 2; checkpointing or full recompute: full;
+//   "selective" recompute:
 //               selective; "800 Gb/s inter-node": that bandwidth of a node
 //               "DeepEP" or a NeMo container of 25.09 or later: de-duplicated dispatch
+//   NeMo, Megatron-Bridge, DGX Cloud: tensor-parallel traffic of dense networks beside the products (their recipes set
+//               ub_tp_comm_overlap: NeMo-Framework-Launcher, conf/training)
 //   measured    tokens/s, else TFLOP/s, else MFU of the 16-bit peak; with recomputed products where the note
 //               says that they are counted
 [[nodiscard]] std::variant<PublishedRun, SkippedRun> read_run(const CsvRow& row, const Catalogue& catalogue);

@@ -36,6 +36,7 @@ struct PlanArguments {
   std::string schedule = "auto";
   std::vector<std::string> fixed;
   std::string precision = "bf16";
+  std::string pipeline = "auto";
   std::optional<std::int64_t> micro_batch;
   std::optional<int> forward_degree;
   std::optional<int> backward_degree;
@@ -121,12 +122,23 @@ Precision precision_of(const std::string& text) {
   throw ConfigError(fmt::format("--precision: '{}' is none of bf16, fp8", text));
 }
 
+std::optional<PipelineSchedule> pipeline_of(const std::string& text) {
+  if (text == "auto") return std::nullopt;
+  std::string allowed = "auto";
+  for (int i = 0; i < kNumPipelineSchedules; ++i) {
+    const auto schedule = static_cast<PipelineSchedule>(i);
+    if (text == to_text(schedule)) return schedule;
+    allowed += fmt::format(", {}", to_text(schedule));
+  }
+  throw ConfigError(fmt::format("--pipeline: '{}' is none of {}", text, allowed));
+}
+
 SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluster) {
   const bool names_schedule = arguments.schedule != "auto" || arguments.forward_degree || arguments.backward_degree;
   if (names_schedule || arguments.out) {
     throw ConfigError(fmt::format(
         "{}: {} is known by reference only: its plans are setups at scale, which the bundled executor does not train; "
-        "allowed: --json, --fix, --micro-batch, --precision, --nodes, --devices-per-node, --top",
+        "allowed: --json, --fix, --micro-batch, --precision, --pipeline, --nodes, --devices-per-node, --top",
         names_schedule ? "--schedule, --r-fwd, --r-bwd" : "--out", cluster.name));
   }
   SearchRequest fixed;
@@ -145,6 +157,7 @@ SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluste
           .ep = fixed.ep,
           .esp = fixed.esp,
           .micro_batch = arguments.micro_batch,
+          .pipeline = pipeline_of(arguments.pipeline),
           .top = arguments.top};
 }
 
@@ -196,6 +209,9 @@ void add_search_options(CLI::App& verb, PlanArguments& arguments) {
   verb.add_option("--micro-batch", arguments.micro_batch, "Samples per replica and micro-batch; default: searched")
       ->check(CLI::Range(1, 1 << 30));
   verb.add_option("--precision", arguments.precision, "Of products, on reference clusters: bf16 or fp8")
+      ->capture_default_str();
+  verb.add_option("--pipeline", arguments.pipeline,
+                  "Of setups, on reference clusters: auto, 1f1b, zero_bubble_h1 or dualpipe")
       ->capture_default_str();
   verb.add_option("--r-fwd", arguments.forward_degree, "Pipeline degree of the forward; default: searched")
       ->check(CLI::Range(1, 1 << 20));

@@ -66,6 +66,7 @@ TEST(ReadRun, ExpertsAreFoldedWhereTheRowSaysHowTheyAreCut) {
 
 TEST(ReadRun, TheNoteNamesMethods) {
   EXPECT_EQ(run({{"notes", "FSDP + EP"}}).setup.zero_stage, 3);
+  EXPECT_EQ(run({{"notes", "FSDP SHARD_GRAD_OP"}}).setup.zero_stage, 2);
   EXPECT_EQ(run({{"notes", "full activation checkpointing"}}).setup.recompute, Recompute::kFull);
   EXPECT_EQ(run({{"notes", "selective AC"}}).setup.recompute, Recompute::kSelective);
   EXPECT_EQ(run({{"notes", "25.11 NeMo Container"}}).setup.dispatch, Dispatch::kDeduplicated);
@@ -74,6 +75,21 @@ TEST(ReadRun, TheNoteNamesMethods) {
   EXPECT_EQ(run({{"notes", "peak alloc 66.5 GiB"}}).peak_memory, parse_bytes("66.5 GiB"));
   // 800 Gbit/s of a node of 8.
   EXPECT_DOUBLE_EQ(run({{"notes", "800 Gb/s inter-node"}}).cluster.reference->inter.bandwidth.value(), 12.5e9);
+}
+
+TEST(ReadRun, NvidiasRecipesOverlapTensorParallelismOfDenseNetworks) {
+  const Cells dense = {{"model", "Llama-3-70B"}, {"notes", "26.02 NeMo Container"}};
+  EXPECT_TRUE(run(dense).setup.overlaps_tensor_parallel);
+  EXPECT_FALSE(run({{"model", "Llama-3-70B"}}).setup.overlaps_tensor_parallel);
+  EXPECT_FALSE(run({{"notes", "26.02 NeMo Container"}}).setup.overlaps_tensor_parallel);
+}
+
+TEST(ReadRun, StagesThatDoNotDivideTheLayersAreTheFastest) {
+  EXPECT_TRUE(run({}).setup.stage_layers.empty());  // 56 layers on 8
+  const PublishedRun uneven = run({{"pp", "16"}});
+  EXPECT_EQ(stage_layers(*uneven.network, uneven.setup).size(), 16U);
+  EXPECT_LE(stage_layers(*uneven.network, uneven.setup).back(), 3);  // of 3.5, with the head
+  EXPECT_THAT(reason({{"pp", "64"}, {"tp", "1"}}), HasSubstr("pp 64 of 56 layers"));
 }
 
 TEST(ReadRun, FrameworksOf16BitFloatsHaveNeitherFusedAttentionNorSequenceParallelism) {
@@ -104,6 +120,7 @@ TEST(ReadRun, WhatCannotBeScoredSaysWhy) {
   EXPECT_THAT(reason({{"seq", ""}}), HasSubstr("no seq"));
   EXPECT_THAT(reason({{"tp", ""}, {"pp", ""}}), HasSubstr("no layout"));
   EXPECT_THAT(reason({{"tp", "3"}}), HasSubstr("does not divide 128 devices"));
+  EXPECT_THAT(reason({{"gbs", "12"}}), HasSubstr("batch 12 is no multiple of dp 8 x micro-batch 1"));
   EXPECT_THAT(reason({{"mbs", "1.5"}}), HasSubstr("mbs is 1.5"));
   EXPECT_THAT(reason({{"mbs", "x"}}), HasSubstr("'x' is no number"));
   EXPECT_THAT(reason({{"tokens_per_s_per_gpu", ""}}), HasSubstr("no measured speed"));
