@@ -82,6 +82,11 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         return self.folder / "plan.yaml"
 
+    def reference_plan(self, *options, nodes=2, network="mixtral_8x7b"):
+        return sextant("plan", "--network", SHIPPED / "networks" / f"{network}.yaml", "--cluster",
+                       SHIPPED / "clusters/dgx_h100.yaml", "--nodes", nodes, "--global-batch", 128, "--sequence", 4096,
+                       *options)
+
     def train(self, *flags, ranks=2, **options):
         """sextant train on `ranks` ranks; `options` add to or replace the usual ones."""
         options = {"plan": self.folder / "plan.yaml", "data": self.folder / "text.txt", "out": self.folder / "run",
@@ -157,6 +162,19 @@ class WithoutTraining(CommandLine):
         self.assert_fails(plan("--nodes", 128, "--schedule", "fsmoe"), 2, "dgx-h100", "reference")
         self.assert_fails(plan("--nodes", 128, "--precision", "fp7"), 2, "fp7", "bf16")
         self.assert_fails(plan("--nodes", 1), 3, "no feasible plan", "memory", "most by")
+
+    def test_plans_on_a_reference_cluster_are_written_as_setups(self):
+        setup = self.folder / "setup.yaml"
+        result = self.reference_plan("--json", "--top", 2, "--out", setup)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        text = setup.read_text()
+        self.assertTrue(text.startswith("schema: sextant/setup@1\n"))
+        for line in ('executable: "no (', "cluster: dgx-h100", "cluster_hash:", "  dispatch:", "  optimizer state:"):
+            self.assertIn(line, text)
+        self.assertTrue((self.folder / "setup-2.yaml").is_file())
+        self.assert_fails(sextant("simulate", "--plan", setup, "--cluster", self.folder / "cluster.yaml"), 2,
+                          "setup.yaml:1:9", "known by reference")
+        self.assert_fails(self.reference_plan("--out", self.folder / "none" / "setup.yaml"), 2, "none", "written")
 
     def test_validate_scores_published_runs(self):
         runs = ROOT / "tests/validation/published_runs/published_runs.csv"

@@ -15,6 +15,7 @@
 #include "models/step_support.h"
 #include "models/yaml_io.h"
 #include "planner/layout_search.h"
+#include "planner/setup_plan.h"
 #include "planner/setup_search.h"
 #include "tools/console.h"
 #include "tools/plan_table.h"
@@ -95,11 +96,13 @@ SearchRequest search_request(const PlanArguments& arguments, const Cluster& clus
 }
 
 // plan.yaml, plan-2.yaml, plan-3.yaml, ...
-void write_plans(const std::filesystem::path& path, const std::vector<Plan>& plans) {
+template <typename AnyPlan>
+void write_plans(const std::filesystem::path& path, const std::vector<AnyPlan>& plans,
+                 std::string (*to_yaml)(const AnyPlan&)) {
   for (std::size_t i = 0; i < plans.size(); ++i) {
     std::filesystem::path file = path;
     if (i > 0) file.replace_filename(fmt::format("{}-{}{}", path.stem().string(), i + 1, path.extension().string()));
-    write_file_atomically(file, plan_to_yaml(plans[i]));
+    write_file_atomically(file, to_yaml(plans[i]));
   }
 }
 
@@ -123,11 +126,12 @@ Precision precision_of(const std::string& text) {
 
 SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluster) {
   const bool names_schedule = arguments.schedule != "auto" || arguments.forward_degree || arguments.backward_degree;
-  if (names_schedule || arguments.out) {
+  if (names_schedule) {
     throw ConfigError(fmt::format(
-        "{}: {} is known by reference only: its plans are setups at scale, which the bundled executor does not train; "
-        "allowed: --json, --fix, --micro-batch, --precision, --nodes, --devices-per-node, --top",
-        names_schedule ? "--schedule, --r-fwd, --r-bwd" : "--out", cluster.name));
+        "--schedule, --r-fwd, --r-bwd: {} is known by reference only: its plans are setups at scale, which the bundled "
+        "executor does not train; allowed: --json, --fix, --micro-batch, --precision, --nodes, --devices-per-node, "
+        "--top, --out",
+        cluster.name));
   }
   SearchRequest fixed;
   for (const std::string& text : arguments.fixed) fix_degree(fixed, text);
@@ -150,8 +154,10 @@ SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluste
 
 int run_setup_plan(const PlanArguments& arguments, const Cluster& cluster) {
   const SetupRequest request = setup_request(arguments, cluster);
+  if (arguments.out) require_writable(*arguments.out);
   const SetupResult result = search_setups(request, cluster);
   const bool found = !result.setups.empty();
+  if (found && arguments.out) write_plans(*arguments.out, setup_plans(request, cluster, result), setup_plan_to_yaml);
   if (arguments.json) {
     fmt::print("{}", setup_result_json(request, cluster, result));
   } else if (found) {
@@ -170,7 +176,7 @@ int run_plan(const PlanArguments& arguments) {
   if (arguments.out) require_writable(*arguments.out);
   const PlanResult result = search_plans(search_request(arguments, cluster), cluster);
   const bool found = result.status == PlanStatus::kFound;
-  if (found && arguments.out) write_plans(*arguments.out, result.plans);
+  if (found && arguments.out) write_plans(*arguments.out, result.plans, plan_to_yaml);
   if (arguments.json) {
     fmt::print("{}", plan_result_json(result));
   } else if (found) {
