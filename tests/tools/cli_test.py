@@ -176,6 +176,47 @@ class WithoutTraining(CommandLine):
                           "setup.yaml:1:9", "known by reference")
         self.assert_fails(self.reference_plan("--out", self.folder / "none" / "setup.yaml"), 2, "none", "written")
 
+    def test_two_setups_are_compared_term_by_term(self):
+        first, second = self.folder / "first.yaml", self.folder / "second.yaml"
+        self.assertEqual(self.reference_plan("--out", first).returncode, 0)
+        self.assertEqual(self.reference_plan("--out", second, "--fix", "tp=4,ep=4").returncode, 0)
+        result = sextant("plan", "--compare", first, second)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        for text in ("decided differently", "tensor_parallel (intra)", "bubble", "optimizer state"):
+            self.assertIn(text, result.stdout)
+        self.assertRegex(result.stdout.splitlines()[-1], r"slower than A: most by \+.* on the (intra|inter) tier")
+        found = json.loads(sextant("plan", "--compare", first, second, "--json").stdout)
+        total = sum(term["difference_s"] for term in found["terms"])
+        self.assertAlmostEqual(total, found["step_time_difference_s"], places=9)
+        self.assertEqual(found["deciding_term"]["class"], "exposed communication")
+
+    def test_two_executable_plans_are_compared_by_their_tasks(self):
+        first = self.make_plan("--schedule", "sequential")
+        second = self.folder / "tutel.yaml"
+        self.assertEqual(self.plan("--schedule", "tutel", "--fix", "tp=2", "--out", second).returncode, 0)
+        without = sextant("plan", "--compare", first, second)
+        self.assertEqual(without.returncode, 0, without.stderr)
+        self.assertIn("--cluster FILE prices the tasks", without.stdout)
+        result = sextant("plan", "--compare", first, second, "--cluster", self.folder / "cluster.yaml", "--json")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        found = json.loads(result.stdout)
+        self.assertEqual(found["decisions"]["schedule"], ["sequential", "tutel"])
+        for side in ("a", "b"):
+            self.assertAlmostEqual(sum(term[side + "_s"] for term in found["terms"]), found[side]["step_time_s"],
+                                   places=9)
+        self.assertIn("compute", found["a"]["busy_s"])
+
+    def test_what_cannot_be_compared_is_refused(self):
+        plan, setup = self.make_plan(), self.folder / "setup.yaml"
+        self.assertEqual(self.reference_plan("--out", setup).returncode, 0)
+        self.assert_fails(sextant("plan", "--compare", plan, setup), 2, "no terms in common")
+        self.assert_fails(sextant("plan", "--compare", plan), 2, "--compare")
+        self.assert_fails(sextant("plan", "--compare", plan, plan, "--top", 2), 2, "--top")
+        self.assert_fails(sextant("plan", "--compare", plan, self.folder / "none.yaml"), 2, "none.yaml")
+        setup.write_text(setup.read_text().replace("  bubble:", "  bubbel:"))
+        self.assert_fails(sextant("plan", "--compare", setup, setup), 2, "setup.yaml:", "bubbel")
+        self.assert_fails(sextant("plan", "--network", self.folder / "network.yaml"), 2, "--cluster is required")
+
     def test_validate_scores_published_runs(self):
         runs = ROOT / "tests/validation/published_runs/published_runs.csv"
         scores = json.loads(sextant("validate", "--runs", runs, "--configs", SHIPPED, "--json").stdout)

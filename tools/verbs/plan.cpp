@@ -1,4 +1,5 @@
 // sextant plan: the fastest way to train a network on a cluster.
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <filesystem>
@@ -6,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -18,6 +20,7 @@
 #include "planner/setup_plan.h"
 #include "planner/setup_search.h"
 #include "tools/console.h"
+#include "tools/plan_comparison.h"
 #include "tools/plan_table.h"
 #include "tools/setup_table.h"
 #include "tools/verbs/verbs.h"
@@ -42,6 +45,7 @@ struct PlanArguments {
   std::optional<int> backward_degree;
   int top = 1;
   std::optional<std::string> out;
+  std::vector<std::string> compared;  // two plan files
   bool json = false;
 };
 
@@ -168,6 +172,21 @@ int run_setup_plan(const PlanArguments& arguments, const Cluster& cluster) {
   return kNoFeasiblePlan;
 }
 
+// ---- two plans compared ----
+
+int run_compare(const PlanArguments& arguments) {
+  std::optional<std::filesystem::path> cluster;
+  if (!arguments.cluster.empty()) cluster = arguments.cluster;
+  PlanAccount a = load_plan_account(arguments.compared.at(0), cluster);
+  PlanAccount b = load_plan_account(arguments.compared.at(1), cluster);
+  const PlanComparison comparison = compare_plans(std::move(a), std::move(b));
+  for (const PlanAccount* plan : {&comparison.a, &comparison.b}) {
+    for (const std::string& warning : plan->warnings) warn(warning);
+  }
+  fmt::print("{}", arguments.json ? comparison_json(comparison) : comparison_text(comparison));
+  return 0;
+}
+
 // ---- measured clusters ----
 
 int run_plan(const PlanArguments& arguments) {
@@ -185,6 +204,30 @@ int run_plan(const PlanArguments& arguments) {
   if (found) return 0;
   tell_error(infeasible_text(result));
   return kNoFeasiblePlan;
+}
+
+void add_workload_options(CLI::App& verb, PlanArguments& arguments) {
+  verb.add_option("--network", arguments.network, "Network file; required")->type_name("FILE");
+  verb.add_option("--cluster", arguments.cluster, "Cluster file, from sextant profile or from datasheets; required")
+      ->type_name("FILE");
+  verb.add_option("--global-batch", arguments.global_batch, "Samples a step; required")->check(CLI::Range(1, 1 << 30));
+  verb.add_option("--sequence", arguments.sequence, "Tokens of a sample; required")->check(CLI::Range(1, 1 << 30));
+}
+
+// What a search needs, or what a comparison has no use for.
+void require_options(const CLI::App& verb, bool compares) {
+  for (const CLI::Option* option : verb.get_options()) {
+    const std::string name = option->get_name();
+    const auto is_one_of = [&name](std::initializer_list<std::string_view> names) {
+      return std::ranges::find(names, name) != names.end();
+    };
+    if (!compares && option->count() == 0 && is_one_of({"--network", "--cluster", "--global-batch", "--sequence"})) {
+      throw CLI::RequiredError(name);
+    }
+    if (compares && option->count() > 0 && !is_one_of({"--compare", "--cluster", "--json"})) {
+      throw CLI::ExcludesError("--compare", name);
+    }
+  }
 }
 
 void add_search_options(CLI::App& verb, PlanArguments& arguments) {
@@ -215,14 +258,7 @@ void add_plan_verb(CLI::App& app, RunVerb& run) {
   auto* verb = app.add_subcommand("plan", "Choose layout, schedule and pipeline degrees for a network on a cluster.");
   verb->footer("Exit code 3 when no plan is feasible; the reason stands on stderr.");
   auto arguments = std::make_shared<PlanArguments>();
-  verb->add_option("--network", arguments->network, "Network file")->required()->type_name("FILE");
-  verb->add_option("--cluster", arguments->cluster, "Cluster file, from sextant profile or from datasheets")
-      ->required()
-      ->type_name("FILE");
-  verb->add_option("--global-batch", arguments->global_batch, "Samples a step")
-      ->required()
-      ->check(CLI::Range(1, 1 << 30));
-  verb->add_option("--sequence", arguments->sequence, "Tokens of a sample")->required()->check(CLI::Range(1, 1 << 30));
+  add_workload_options(*verb, *arguments);
   add_search_options(*verb, *arguments);
   verb->add_option("--top", arguments->top, "Number of plans to return, best first")
       ->check(CLI::Range(1, 1 << 20))
@@ -230,7 +266,15 @@ void add_plan_verb(CLI::App& app, RunVerb& run) {
   verb->add_option("--out", arguments->out, "Write the best plan here, the next ones beside it as NAME-2.yaml ...")
       ->type_name("FILE");
   verb->add_flag("--json", arguments->json, "Print one JSON object on stdout");
-  verb->callback([arguments, &run] { run = [arguments] { return run_plan(*arguments); }; });
+  verb->add_option("--compare", arguments->compared,
+                   "Instead of planning, the difference of two plan files term by term; --cluster prices the tasks of "
+                   "plans for measured clusters")
+      ->expected(2)
+      ->type_name("FILE");
+  verb->callback([verb, arguments, &run] {
+    require_options(*verb, !arguments->compared.empty());
+    run = [arguments] { return arguments->compared.empty() ? run_plan(*arguments) : run_compare(*arguments); };
+  });
 }
 
 }  // namespace sextant
