@@ -99,7 +99,11 @@ std::optional<Difference> deciding(const std::vector<Difference>& terms, Quantit
 
 // ---- text ----
 
-constexpr const char* kRow = "  {:<34}{:>18}{:>18}{:>15}\n";
+std::string row_text(const std::string& name, const std::string& a, const std::string& b,
+                     const std::string& difference = "") {
+  return fmt::format("  {:<34}{:>20}{:>20}{}\n", name, a, b,
+                     difference.empty() ? "" : fmt::format("{:>15}", difference));
+}
 
 // "inter", or "intra -> inter" where the plans differ.
 std::string links_of(const TimeDifference& d) {
@@ -130,24 +134,24 @@ std::string head_text(const PlanComparison& c) {
 
 std::string decisions_text(const PlanComparison& c) {
   if (c.decisions.empty()) return "nothing is decided differently\n\n";
-  std::string text = fmt::format(kRow, "decided differently", "A", "B", "");
-  for (const DecisionDifference& d : c.decisions) text += fmt::format(kRow, d.name, d.a, d.b, "");
+  std::string text = row_text("decided differently", "A", "B");
+  for (const DecisionDifference& d : c.decisions) text += row_text(d.name, d.a, d.b);
   return text + "\n";
 }
 
 std::string times_text(const PlanComparison& c) {
-  std::string text = fmt::format(kRow, "time of a step", "A", "B", "B - A");
+  std::string text = row_text("time of a step", "A", "B", "B - A");
   const std::string* group = nullptr;
   for (const TimeDifference& d : c.times) {
     if (group == nullptr || *group != d.group) text += fmt::format("  {}\n", d.group);
     group = &d.group;
     const std::string links = links_of(d);
     const std::string name = links.empty() ? d.name : fmt::format("{} ({})", d.name, links);
-    text += fmt::format(kRow, "  " + name, to_text(d.a), to_text(d.b), signed_text(rounded_difference(d.a, d.b)));
+    text += row_text("  " + name, to_text(d.a), to_text(d.b), signed_text(rounded_difference(d.a, d.b)));
   }
   const auto row = [&](const char* name, Seconds Prediction::*member) {
     const Seconds a = c.a.prediction.*member, b = c.b.prediction.*member;
-    text += fmt::format(kRow, name, to_text(a), to_text(b), signed_text(rounded_difference(a, b)));
+    text += row_text(name, to_text(a), to_text(b), signed_text(rounded_difference(a, b)));
   };
   row("step time", &Prediction::step_time);
   row("of which exposed communication", &Prediction::exposed_communication);
@@ -155,17 +159,17 @@ std::string times_text(const PlanComparison& c) {
   const auto interval = [](const Prediction& p) {
     return fmt::format("{}..{}", to_text(p.step_time_low), to_text(p.step_time_high));
   };
-  text += fmt::format(kRow, "interval", interval(c.a.prediction), interval(c.b.prediction), "");
+  text += row_text("interval", interval(c.a.prediction), interval(c.b.prediction));
   const double a = c.a.prediction.tokens_per_s_per_device, b = c.b.prediction.tokens_per_s_per_device;
-  text += fmt::format(kRow, "tokens/s/device", fmt::format("{:.0f}", a), fmt::format("{:.0f}", b),
-                      fmt::format("{:+.0f}", b - a));
+  text +=
+      row_text("tokens/s/device", fmt::format("{:.0f}", a), fmt::format("{:.0f}", b), fmt::format("{:+.0f}", b - a));
   if (c.times.empty()) text += "  (--cluster FILE prices the tasks, and so the parts of the step)\n";
   return text + "\n";
 }
 
 std::string busy_text(const PlanComparison& c) {
   if (c.a.busy.empty() && c.b.busy.empty()) return "";
-  std::string text = fmt::format(kRow, "busy in a step", "A", "B", "B - A");
+  std::string text = row_text("busy in a step", "A", "B", "B - A");
   for (const char* resource : {"compute", "intra", "inter", "host"}) {
     const auto time = [&](const PlanAccount& account) {
       const auto found = std::ranges::find(account.busy, resource, &BusyTime::resource);
@@ -173,19 +177,19 @@ std::string busy_text(const PlanComparison& c) {
     };
     const Seconds a = time(c.a), b = time(c.b);
     if (a > Seconds(0.0) || b > Seconds(0.0)) {
-      text += fmt::format(kRow, resource, to_text(a), to_text(b), signed_text(rounded_difference(a, b)));
+      text += row_text(resource, to_text(a), to_text(b), signed_text(rounded_difference(a, b)));
     }
   }
   return text + "\n";
 }
 
 std::string memory_text(const PlanComparison& c) {
-  std::string text = fmt::format(kRow, "memory of a device", "A", "B", "B - A");
+  std::string text = row_text("memory of a device", "A", "B", "B - A");
   for (const MemoryDifference& d : c.memory) {
-    text += fmt::format(kRow, d.name, to_text(d.a), to_text(d.b), signed_text(rounded_difference(d.a, d.b)));
+    text += row_text(d.name, to_text(d.a), to_text(d.b), signed_text(rounded_difference(d.a, d.b)));
   }
   const Bytes a = c.a.prediction.peak_memory, b = c.b.prediction.peak_memory;
-  return text + fmt::format(kRow, "peak memory", to_text(a), to_text(b), signed_text(rounded_difference(a, b))) + "\n";
+  return text + row_text("peak memory", to_text(a), to_text(b), signed_text(rounded_difference(a, b))) + "\n";
 }
 
 std::string memory_verdict(const PlanComparison& c) {
