@@ -8,6 +8,7 @@
 
 #include "models/error.h"
 #include "models/yaml_io.h"
+#include "planner/plan_yaml.h"
 
 namespace sextant {
 namespace {
@@ -16,23 +17,6 @@ constexpr const char* kSchema = "sextant/plan@1";
 constexpr int kMaxInFlight = 1024;
 constexpr std::int64_t kMaxCount = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kMaxElements = std::numeric_limits<std::int64_t>::max() / 2;
-
-void write_layout(YamlWriter& yaml, const ParallelLayout& layout) {
-  const ParallelDegrees& d = layout.degrees();
-  yaml.begin_flow_map("topology")
-      .entry("nodes", layout.topology().nodes)
-      .entry("devices_per_node", layout.topology().devices_per_node)
-      .end();
-  yaml.begin_flow_map("layout")
-      .entry("pp", d.pp)
-      .entry("dp", d.dp)
-      .entry("cp", d.cp)
-      .entry("tp", d.tp)
-      .entry("edp", d.edp)
-      .entry("ep", d.ep)
-      .entry("esp", d.esp)
-      .end();
-}
 
 // "0-3 5 4 6-9": runs of ascending tasks.
 std::string order_text(const std::vector<TaskId>& order) {
@@ -101,46 +85,6 @@ void write_schedule(YamlWriter& yaml, const Schedule& schedule) {
   yaml.end();
 }
 
-void write_prediction(YamlWriter& yaml, const Prediction& p) {
-  yaml.begin_map("prediction")
-      .entry("step_time", to_exact_text(p.step_time))
-      .entry("step_time_low", to_exact_text(p.step_time_low))
-      .entry("step_time_high", to_exact_text(p.step_time_high))
-      .entry("lower_bound", to_exact_text(p.lower_bound))
-      .entry("exposed_communication", to_exact_text(p.exposed_communication))
-      .entry("peak_memory", to_exact_text(p.peak_memory))
-      .entry("tokens_per_s_per_device", p.tokens_per_s_per_device)
-      .entry("mfu", p.mfu)
-      .entry("worst_source", to_text(p.worst_source))
-      .end();
-}
-
-ParallelLayout read_layout(const ConfigNode& root) {
-  const ConfigNode topology = root["topology"];
-  topology.expect_keys({"nodes", "devices_per_node"});
-  const ConfigNode node = root["layout"];
-  node.expect_keys({"pp", "dp", "cp", "tp", "edp", "ep", "esp"});
-  const auto degree = [&](const char* key) { return node[key].as_count(); };
-  const ParallelDegrees degrees{degree("pp"),  degree("dp"), degree("cp"), degree("tp"),
-                                degree("edp"), degree("ep"), degree("esp")};
-  try {
-    return ParallelLayout(degrees, {topology["nodes"].as_count(), topology["devices_per_node"].as_count()});
-  } catch (const ConfigError& error) {
-    node.fail(error.what());
-  }
-}
-
-// Reads one of the enumerators `all` by its text; the error lists them.
-template <typename Enum, typename Range>
-Enum read_enum(const ConfigNode& node, const Range& all) {
-  std::string allowed;
-  for (const Enum value : all) {
-    if (node.as_string() == to_text(value)) return value;
-    allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", to_text(value));
-  }
-  node.fail(fmt::format("'{}' is none of: {}", node.as_string(), allowed));
-}
-
 GradientSlice read_slice(const ConfigNode& node, int layers) {
   node.expect_keys({"group", "begin", "end", "slot", "layer"});
   using Kind = GradientSlot::Kind;
@@ -190,24 +134,6 @@ Schedule read_schedule(const ConfigNode& node, int layers, std::int64_t capacity
   }
   for (const ConfigNode& item : node["gradients"].items()) schedule.gradients.push_back(read_slice(item, layers));
   return schedule;
-}
-
-Prediction read_prediction(const ConfigNode& node) {
-  node.expect_keys({"step_time", "step_time_low", "step_time_high", "lower_bound", "exposed_communication",
-                    "peak_memory", "tokens_per_s_per_device", "mfu", "worst_source"});
-  Prediction p;
-  p.step_time = node["step_time"].as_seconds();
-  p.step_time_low = node["step_time_low"].as_seconds();
-  p.step_time_high = node["step_time_high"].as_seconds();
-  p.lower_bound = node["lower_bound"].as_seconds();
-  p.exposed_communication = node["exposed_communication"].as_seconds();
-  p.peak_memory = node["peak_memory"].as_bytes();
-  p.tokens_per_s_per_device = node["tokens_per_s_per_device"].as_double(0.0, 1e18);
-  p.mfu = node["mfu"].as_double(0.0, 1e6);
-  p.worst_source = read_enum<CostSource>(
-      node["worst_source"],
-      std::array{CostSource::kMeasured, CostSource::kInterpolated, CostSource::kFitted, CostSource::kDatasheet});
-  return p;
 }
 
 StepShape read_step(const ConfigNode& root) {
@@ -268,6 +194,11 @@ Plan load_plan(const std::filesystem::path& path) {
 }
 
 Plan parse_plan(const ConfigNode& root) {
+  if (root.has("schema") && root["schema"].as_string() == "sextant/setup@1") {
+    root["schema"].fail(
+        "is a setup for a cluster known by reference, which nothing here carries out; expected "
+        "\"sextant/plan@1\"");
+  }
   root.expect_schema(kSchema);
   root.expect_keys({"schema", "cluster", "cluster_hash", "network_hash", "topology", "layout", "batch", "schedule",
                     "prediction", "network"});

@@ -39,6 +39,7 @@ int run_command_line(int argc, char** argv) {
   sextant::add_train_verb(app, run);
   sextant::add_report_verb(app, run);
   sextant::add_import_verb(app, run);
+  sextant::add_import_nccl_verb(app, run);
   sextant::add_validate_verb(app, run);
   sextant::add_experiment_verb(app, run);
   try {

@@ -5,21 +5,12 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "planner/setup_plan.h"
+
 namespace sextant {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-struct Rates {
-  double tokens_per_s_per_device = 0.0;
-  double mfu = 0.0;  // of the 16-bit peak
-};
-
-Rates rates_of(const SetupRequest& request, const Cluster& cluster, const FoundSetup& found) {
-  const double tokens = static_cast<double>(request.global_batch * request.sequence);
-  const double rate = tokens / found.estimate.total().value() / request.topology.num_ranks();
-  return {rate, rate * model_flops_per_token(request.network, request.sequence).value() / cluster.device.peak.value()};
-}
 
 // The term that most of the difference from the fastest setup comes from.
 StepTerm deciding_term(const FoundSetup& found, const FoundSetup& fastest) {
@@ -43,8 +34,7 @@ std::string explanation(const FoundSetup& found, const FoundSetup& fastest) {
 
 Json setup_json(const SetupRequest& request, const Cluster& cluster, const FoundSetup& found) {
   const TrainingSetup& s = found.setup;
-  const double time = found.estimate.total().value();
-  const Rates rates = rates_of(request, cluster, found);
+  const Prediction p = predict_setup(request, cluster, found, found.estimate.total());
   Json terms = Json::object(), memory = Json::object();
   for (int t = 0; t < kNumStepTerms; ++t) terms[to_text(StepTerm(t))] = found.estimate[StepTerm(t)].value();
   for (const MemoryTerm& term : found.memory.terms) memory[term.name] = term.bytes.value();
@@ -70,14 +60,14 @@ Json setup_json(const SetupRequest& request, const Cluster& cluster, const Found
           {"r_fwd", 1},
           {"r_bwd", 1},
           {"executable", false},
-          {"executable_why", "the bundled executor trains on measured clusters, one pipeline stage"},
-          {"step_time_s", time},
-          {"step_time_interval_s", {time * (1.0 - kReferenceSpread), time * (1.0 + kReferenceSpread)}},
+          {"executable_why", why_not_executable(s)},
+          {"step_time_s", p.step_time.value()},
+          {"step_time_interval_s", {p.step_time_low.value(), p.step_time_high.value()}},
           {"terms_s", std::move(terms)},
           {"peak_memory_bytes", found.memory.total().value()},
           {"memory_bytes", std::move(memory)},
-          {"tokens_per_s_per_device", rates.tokens_per_s_per_device},
-          {"mfu", rates.mfu}};
+          {"tokens_per_s_per_device", p.tokens_per_s_per_device},
+          {"mfu", p.mfu}};
 }
 
 }  // namespace
@@ -86,13 +76,11 @@ std::string setup_table(const SetupRequest& request, const Cluster& cluster, con
   constexpr const char* kRow = "{:<70}{:>11}{:>24}{:>11}{:>14}{:>8}\n";
   std::string text = fmt::format(kRow, "setup", "step time", "interval", "memory", "tokens/s/dev", "MFU");
   for (const FoundSetup& found : result.setups) {
-    const Seconds time = found.estimate.total();
-    const Rates rates = rates_of(request, cluster, found);
-    text += fmt::format(
-        kRow, to_text(found.setup), to_text(time),
-        fmt::format("{} .. {}", to_text(time * (1.0 - kReferenceSpread)), to_text(time * (1.0 + kReferenceSpread))),
-        to_text(found.memory.total()), fmt::format("{:.0f}", rates.tokens_per_s_per_device),
-        fmt::format("{:.1f}%", 100.0 * rates.mfu));
+    const Prediction p = predict_setup(request, cluster, found, found.estimate.total());
+    text += fmt::format(kRow, to_text(found.setup), to_text(p.step_time),
+                        fmt::format("{} .. {}", to_text(p.step_time_low), to_text(p.step_time_high)),
+                        to_text(found.memory.total()), fmt::format("{:.0f}", p.tokens_per_s_per_device),
+                        fmt::format("{:.1f}%", 100.0 * p.mfu));
     text += "    " + explanation(found, result.setups.front()) + "\n";
   }
   return text;

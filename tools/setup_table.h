@@ -7,10 +7,6 @@
 
 namespace sextant {
 
-// How far predictions on reference clusters are from published runs, as a share: about four of five 16-bit runs
-// on A100 and H100 lie within (`sextant validate`). The interval of a setup's step time.
-inline constexpr double kReferenceSpread = 0.2;
-
 // A heading and two lines a setup: layout, micro-batch, methods, predicted time, memory, rates; then what costs most
 // and, for all but the first, the term that makes it slower than the first.
 [[nodiscard]] std::string setup_table(const SetupRequest& request, const Cluster& cluster, const SetupResult& result);

@@ -82,6 +82,11 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         return self.folder / "plan.yaml"
 
+    def reference_plan(self, *options, nodes=2, network="mixtral_8x7b"):
+        return sextant("plan", "--network", SHIPPED / "networks" / f"{network}.yaml", "--cluster",
+                       SHIPPED / "clusters/dgx_h100.yaml", "--nodes", nodes, "--global-batch", 128, "--sequence", 4096,
+                       *options)
+
     def train(self, *flags, ranks=2, **options):
         """sextant train on `ranks` ranks; `options` add to or replace the usual ones."""
         options = {"plan": self.folder / "plan.yaml", "data": self.folder / "text.txt", "out": self.folder / "run",
@@ -104,7 +109,7 @@ class CommandLine(unittest.TestCase):
 class WithoutTraining(CommandLine):
     def test_help_and_version_are_answers(self):
         for arguments in (["--help"], ["plan", "--help"], ["train", "--help"], ["simulate", "--help"],
-                          ["import", "--help"], ["validate", "--help"], ["experiment", "--help"], ["--version"]):
+                          ["import", "--help"], ["import-nccl", "--help"], ["validate", "--help"], ["experiment", "--help"], ["--version"]):
             result = sextant(*arguments)
             self.assertEqual((result.returncode, result.stderr), (0, ""), arguments)
             self.assertTrue(result.stdout)
@@ -157,6 +162,115 @@ class WithoutTraining(CommandLine):
         self.assert_fails(plan("--nodes", 128, "--schedule", "fsmoe"), 2, "dgx-h100", "reference")
         self.assert_fails(plan("--nodes", 128, "--precision", "fp7"), 2, "fp7", "bf16")
         self.assert_fails(plan("--nodes", 1), 3, "no feasible plan", "memory", "most by")
+
+    def test_plans_on_a_reference_cluster_are_written_as_setups(self):
+        setup = self.folder / "setup.yaml"
+        result = self.reference_plan("--json", "--top", 2, "--out", setup)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        text = setup.read_text()
+        self.assertTrue(text.startswith("schema: sextant/setup@1\n"))
+        for line in ('executable: "no (', "cluster: dgx-h100", "cluster_hash:", "  dispatch:", "  optimizer state:"):
+            self.assertIn(line, text)
+        self.assertTrue((self.folder / "setup-2.yaml").is_file())
+        self.assert_fails(sextant("simulate", "--plan", setup, "--cluster", self.folder / "cluster.yaml"), 2,
+                          "setup.yaml:1:9", "known by reference")
+        self.assert_fails(self.reference_plan("--out", self.folder / "none" / "setup.yaml"), 2, "none", "written")
+
+    def test_two_setups_are_compared_term_by_term(self):
+        first, second = self.folder / "first.yaml", self.folder / "second.yaml"
+        self.assertEqual(self.reference_plan("--out", first).returncode, 0)
+        self.assertEqual(self.reference_plan("--out", second, "--fix", "tp=4,ep=4").returncode, 0)
+        result = sextant("plan", "--compare", first, second)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        for text in ("decided differently", "tensor_parallel (intra)", "bubble", "optimizer state"):
+            self.assertIn(text, result.stdout)
+        self.assertRegex(result.stdout.splitlines()[-1], r"slower than A: most by \+.* on the (intra|inter) tier")
+        found = json.loads(sextant("plan", "--compare", first, second, "--json").stdout)
+        total = sum(term["difference_s"] for term in found["terms"])
+        self.assertAlmostEqual(total, found["step_time_difference_s"], places=9)
+        self.assertEqual(found["deciding_term"]["class"], "exposed communication")
+
+    def test_two_executable_plans_are_compared_by_their_tasks(self):
+        first = self.make_plan("--schedule", "sequential")
+        second = self.folder / "tutel.yaml"
+        self.assertEqual(self.plan("--schedule", "tutel", "--fix", "tp=2", "--out", second).returncode, 0)
+        without = sextant("plan", "--compare", first, second)
+        self.assertEqual(without.returncode, 0, without.stderr)
+        self.assertIn("--cluster FILE prices the tasks", without.stdout)
+        result = sextant("plan", "--compare", first, second, "--cluster", self.folder / "cluster.yaml", "--json")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        found = json.loads(result.stdout)
+        self.assertEqual(found["decisions"]["schedule"], ["sequential", "tutel"])
+        for side in ("a", "b"):
+            self.assertAlmostEqual(sum(term[side + "_s"] for term in found["terms"]), found[side]["step_time_s"],
+                                   places=9)
+        self.assertIn("compute", found["a"]["busy_s"])
+
+    def test_what_cannot_be_compared_is_refused(self):
+        plan, setup = self.make_plan(), self.folder / "setup.yaml"
+        self.assertEqual(self.reference_plan("--out", setup).returncode, 0)
+        self.assert_fails(sextant("plan", "--compare", plan, setup), 2, "no terms in common")
+        self.assert_fails(sextant("plan", "--compare", plan), 2, "--compare")
+        self.assert_fails(sextant("plan", "--compare", plan, plan, "--top", 2), 2, "--top")
+        self.assert_fails(sextant("plan", "--compare", plan, self.folder / "none.yaml"), 2, "none.yaml")
+        setup.write_text(setup.read_text().replace("  bubble:", "  bubbel:"))
+        self.assert_fails(sextant("plan", "--compare", setup, setup), 2, "setup.yaml:", "bubbel")
+        self.assert_fails(sextant("plan", "--network", self.folder / "network.yaml"), 2, "--cluster is required")
+
+    def nccl_output(self, test, ranks=2, name=None):
+        """A table of nccl-tests on one host: 20 us and 10 us a MiB."""
+        factor = (2.0 if test == "all_reduce" else 1.0) * (ranks - 1) / ranks
+        lines = ["# Collective test starting: " + test + "_perf",
+                 "# nThread 1 nGpus 1 minBytes 1 maxBytes 9 step: 4(factor) warmup iters: 1 iters: 20 agg iters: 1"]
+        lines += [f"#  Rank {rank:2} Group  0 Pid {rank + 9} on here device {rank:2} [0x07] NVIDIA H100 80GB HBM3"
+                  for rank in range(ranks)]
+        lines += ["# size count type redop root time algbw busbw #wrong time algbw busbw #wrong"]
+        for mib in (1, 4, 16):
+            microseconds = 20 + 10 * mib
+            algbw = mib * 2**20 / microseconds / 1e3
+            half = f"{microseconds:.2f} {algbw:.2f} {algbw * factor:.2f} 0"
+            lines.append(f"{mib * 2**20} {mib * 2**18} float sum -1 {half} {half}")
+        return self.write(name or f"{test}.txt", "\n".join([*lines, "# Out of bounds values : 0 OK", ""]))
+
+    def test_nccl_tests_become_a_cluster_that_plans(self):
+        files = [self.nccl_output(test) for test in ("all_reduce", "all_gather", "reduce_scatter", "alltoall")]
+        out = self.folder / "imported.yaml"
+        base = self.folder / "cluster.yaml"
+        result = sextant("import-nccl", *files, "--cluster", base, "--out", out, "--json")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        found = json.loads(result.stdout)
+        self.assertEqual((found["nodes"], found["devices_per_node"]), (1, 2))
+        for collective in found["collectives"]:
+            self.assertAlmostEqual(collective["alpha_s"], 20e-6, places=8)
+            self.assertAlmostEqual(collective["beta_s_per_byte"], 10e-6 / 2**20, places=14)
+        self.assertIn("measured by nccl-tests (all_reduce.txt", out.read_text())
+        plan = sextant("plan", "--network", self.folder / "network.yaml", "--cluster", out, "--global-batch", 4,
+                       "--sequence", 16, "--json")
+        self.assertEqual(json.loads(plan.stdout)["status"], "found")
+        # Without --cluster the shipped file of the device that the output names.
+        result = sextant("import-nccl", *files, "--out", out, "--configs", SHIPPED)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertIn("device and kernels: dgx-h100", result.stdout)
+
+    def test_nccl_output_that_is_wrong_is_told_with_its_place(self):
+        out = self.folder / "imported.yaml"
+        good = self.nccl_output("all_reduce")
+
+        def imported(path, *options):
+            return sextant("import-nccl", path, "--out", out, "--configs", SHIPPED, *options)
+
+        bad = self.write("bad.txt", good.read_text().replace("4194304", "4194304x"))
+        self.assert_fails(imported(bad), 2, "bad.txt:7: size", "4194304x")
+        bad = self.write("bad.txt", good.read_text().replace("H100", "X100"))
+        self.assert_fails(imported(bad), 2, "X100", "--cluster")
+        bad = self.write("bad.json", '{"args": ["all_reduce_perf"], "config": 3}')
+        self.assert_fails(imported(bad), 2, "bad.json:1:")
+        self.assert_fails(imported(self.folder / "none.txt"), 2, "none.txt", "cannot be read")
+        self.assert_fails(imported(good, "--test", "broadcast"), 2, "--test")
+        self.assertFalse(out.exists())
+        result = imported(good)
+        self.assertIn("no all_to_all", result.stderr)
+        self.assertEqual(result.returncode, 0)
 
     def test_validate_scores_published_runs(self):
         runs = ROOT / "tests/validation/published_runs/published_runs.csv"

@@ -1,4 +1,5 @@
 // sextant plan: the fastest way to train a network on a cluster.
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <filesystem>
@@ -6,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -15,8 +17,10 @@
 #include "models/step_support.h"
 #include "models/yaml_io.h"
 #include "planner/layout_search.h"
+#include "planner/setup_plan.h"
 #include "planner/setup_search.h"
 #include "tools/console.h"
+#include "tools/plan_comparison.h"
 #include "tools/plan_table.h"
 #include "tools/setup_table.h"
 #include "tools/verbs/verbs.h"
@@ -42,6 +46,7 @@ struct PlanArguments {
   std::optional<int> backward_degree;
   int top = 1;
   std::optional<std::string> out;
+  std::vector<std::string> compared;  // two plan files
   bool json = false;
 };
 
@@ -96,11 +101,13 @@ SearchRequest search_request(const PlanArguments& arguments, const Cluster& clus
 }
 
 // plan.yaml, plan-2.yaml, plan-3.yaml, ...
-void write_plans(const std::filesystem::path& path, const std::vector<Plan>& plans) {
+template <typename AnyPlan>
+void write_plans(const std::filesystem::path& path, const std::vector<AnyPlan>& plans,
+                 std::string (*to_yaml)(const AnyPlan&)) {
   for (std::size_t i = 0; i < plans.size(); ++i) {
     std::filesystem::path file = path;
     if (i > 0) file.replace_filename(fmt::format("{}-{}{}", path.stem().string(), i + 1, path.extension().string()));
-    write_file_atomically(file, plan_to_yaml(plans[i]));
+    write_file_atomically(file, to_yaml(plans[i]));
   }
 }
 
@@ -135,11 +142,12 @@ std::optional<PipelineSchedule> pipeline_of(const std::string& text) {
 
 SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluster) {
   const bool names_schedule = arguments.schedule != "auto" || arguments.forward_degree || arguments.backward_degree;
-  if (names_schedule || arguments.out) {
+  if (names_schedule) {
     throw ConfigError(fmt::format(
-        "{}: {} is known by reference only: its plans are setups at scale, which the bundled executor does not train; "
-        "allowed: --json, --fix, --micro-batch, --precision, --pipeline, --nodes, --devices-per-node, --top",
-        names_schedule ? "--schedule, --r-fwd, --r-bwd" : "--out", cluster.name));
+        "--schedule, --r-fwd, --r-bwd: {} is known by reference only: its plans are setups at scale, which the bundled "
+        "executor does not train; allowed: --json, --fix, --micro-batch, --precision, --pipeline, --nodes, "
+        "--devices-per-node, --top, --out",
+        cluster.name));
   }
   SearchRequest fixed;
   for (const std::string& text : arguments.fixed) fix_degree(fixed, text);
@@ -163,8 +171,10 @@ SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluste
 
 int run_setup_plan(const PlanArguments& arguments, const Cluster& cluster) {
   const SetupRequest request = setup_request(arguments, cluster);
+  if (arguments.out) require_writable(*arguments.out);
   const SetupResult result = search_setups(request, cluster);
   const bool found = !result.setups.empty();
+  if (found && arguments.out) write_plans(*arguments.out, setup_plans(request, cluster, result), setup_plan_to_yaml);
   if (arguments.json) {
     fmt::print("{}", setup_result_json(request, cluster, result));
   } else if (found) {
@@ -175,6 +185,21 @@ int run_setup_plan(const PlanArguments& arguments, const Cluster& cluster) {
   return kNoFeasiblePlan;
 }
 
+// ---- two plans compared ----
+
+int run_compare(const PlanArguments& arguments) {
+  std::optional<std::filesystem::path> cluster;
+  if (!arguments.cluster.empty()) cluster = arguments.cluster;
+  PlanAccount a = load_plan_account(arguments.compared.at(0), cluster);
+  PlanAccount b = load_plan_account(arguments.compared.at(1), cluster);
+  const PlanComparison comparison = compare_plans(std::move(a), std::move(b));
+  for (const PlanAccount* plan : {&comparison.a, &comparison.b}) {
+    for (const std::string& warning : plan->warnings) warn(warning);
+  }
+  fmt::print("{}", arguments.json ? comparison_json(comparison) : comparison_text(comparison));
+  return 0;
+}
+
 // ---- measured clusters ----
 
 int run_plan(const PlanArguments& arguments) {
@@ -183,7 +208,7 @@ int run_plan(const PlanArguments& arguments) {
   if (arguments.out) require_writable(*arguments.out);
   const PlanResult result = search_plans(search_request(arguments, cluster), cluster);
   const bool found = result.status == PlanStatus::kFound;
-  if (found && arguments.out) write_plans(*arguments.out, result.plans);
+  if (found && arguments.out) write_plans(*arguments.out, result.plans, plan_to_yaml);
   if (arguments.json) {
     fmt::print("{}", plan_result_json(result));
   } else if (found) {
@@ -192,6 +217,30 @@ int run_plan(const PlanArguments& arguments) {
   if (found) return 0;
   tell_error(infeasible_text(result));
   return kNoFeasiblePlan;
+}
+
+void add_workload_options(CLI::App& verb, PlanArguments& arguments) {
+  verb.add_option("--network", arguments.network, "Network file; required")->type_name("FILE");
+  verb.add_option("--cluster", arguments.cluster, "Cluster file, from sextant profile or from datasheets; required")
+      ->type_name("FILE");
+  verb.add_option("--global-batch", arguments.global_batch, "Samples a step; required")->check(CLI::Range(1, 1 << 30));
+  verb.add_option("--sequence", arguments.sequence, "Tokens of a sample; required")->check(CLI::Range(1, 1 << 30));
+}
+
+// What a search needs, or what a comparison has no use for.
+void require_options(const CLI::App& verb, bool compares) {
+  for (const CLI::Option* option : verb.get_options()) {
+    const std::string name = option->get_name();
+    const auto is_one_of = [&name](std::initializer_list<std::string_view> names) {
+      return std::ranges::find(names, name) != names.end();
+    };
+    if (!compares && option->count() == 0 && is_one_of({"--network", "--cluster", "--global-batch", "--sequence"})) {
+      throw CLI::RequiredError(name);
+    }
+    if (compares && option->count() > 0 && !is_one_of({"--compare", "--cluster", "--json"})) {
+      throw CLI::ExcludesError("--compare", name);
+    }
+  }
 }
 
 void add_search_options(CLI::App& verb, PlanArguments& arguments) {
@@ -225,14 +274,7 @@ void add_plan_verb(CLI::App& app, RunVerb& run) {
   auto* verb = app.add_subcommand("plan", "Choose layout, schedule and pipeline degrees for a network on a cluster.");
   verb->footer("Exit code 3 when no plan is feasible; the reason stands on stderr.");
   auto arguments = std::make_shared<PlanArguments>();
-  verb->add_option("--network", arguments->network, "Network file")->required()->type_name("FILE");
-  verb->add_option("--cluster", arguments->cluster, "Cluster file, from sextant profile or from datasheets")
-      ->required()
-      ->type_name("FILE");
-  verb->add_option("--global-batch", arguments->global_batch, "Samples a step")
-      ->required()
-      ->check(CLI::Range(1, 1 << 30));
-  verb->add_option("--sequence", arguments->sequence, "Tokens of a sample")->required()->check(CLI::Range(1, 1 << 30));
+  add_workload_options(*verb, *arguments);
   add_search_options(*verb, *arguments);
   verb->add_option("--top", arguments->top, "Number of plans to return, best first")
       ->check(CLI::Range(1, 1 << 20))
@@ -240,7 +282,15 @@ void add_plan_verb(CLI::App& app, RunVerb& run) {
   verb->add_option("--out", arguments->out, "Write the best plan here, the next ones beside it as NAME-2.yaml ...")
       ->type_name("FILE");
   verb->add_flag("--json", arguments->json, "Print one JSON object on stdout");
-  verb->callback([arguments, &run] { run = [arguments] { return run_plan(*arguments); }; });
+  verb->add_option("--compare", arguments->compared,
+                   "Instead of planning, the difference of two plan files term by term; --cluster prices the tasks of "
+                   "plans for measured clusters")
+      ->expected(2)
+      ->type_name("FILE");
+  verb->callback([verb, arguments, &run] {
+    require_options(*verb, !arguments->compared.empty());
+    run = [arguments] { return arguments->compared.empty() ? run_plan(*arguments) : run_compare(*arguments); };
+  });
 }
 
 }  // namespace sextant

@@ -17,6 +17,7 @@ void add_simulate_verb(CLI::App& app, RunVerb& run);
 void add_train_verb(CLI::App& app, RunVerb& run);
 void add_report_verb(CLI::App& app, RunVerb& run);
 void add_import_verb(CLI::App& app, RunVerb& run);
+void add_import_nccl_verb(CLI::App& app, RunVerb& run);
 void add_validate_verb(CLI::App& app, RunVerb& run);
 void add_experiment_verb(CLI::App& app, RunVerb& run);
 
