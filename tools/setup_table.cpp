@@ -1,10 +1,12 @@
 #include "tools/setup_table.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "models/step_links.h"
 #include "planner/setup_plan.h"
 
 namespace sextant {
@@ -12,24 +14,21 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// The term that most of the difference from the fastest setup comes from.
-StepTerm deciding_term(const FoundSetup& found, const FoundSetup& fastest) {
-  int most = 0;
-  const auto difference = [&](int t) { return found.estimate[StepTerm(t)] - fastest.estimate[StepTerm(t)]; };
-  for (int t = 1; t < kNumStepTerms; ++t) {
-    if (difference(t) > difference(most)) most = t;
-  }
-  return StepTerm(most);
-}
-
-std::string explanation(const FoundSetup& found, const FoundSetup& fastest) {
+// What sets a setup apart from the fastest, and its memory: one line.
+std::string explanation(const SetupRequest& request, const Cluster& cluster, const FoundSetup& found,
+                        const FoundSetup& fastest) {
   const StepTerm overhead = found.estimate.largest_overhead();
-  std::string text = fmt::format("most overhead: {} {}; memory most by {}", to_text(overhead),
-                                 to_text(found.estimate[overhead]), found.memory.largest().name);
-  if (&found == &fastest) return text;
-  const StepTerm term = deciding_term(found, fastest);
-  return text + fmt::format("; slower than the first by +{} {}", to_text(found.estimate[term] - fastest.estimate[term]),
-                            to_text(term));
+  std::string text;
+  if (&found == &fastest) {
+    text = fmt::format("most overhead: {} {}", to_text(found.estimate[overhead]),
+                       term_phrase(overhead, link_of(overhead, found.setup, request.topology)));
+  } else if (const auto deciding = deciding_term(found, fastest)) {
+    text = "slower than the first by " + to_text(*deciding, found.setup, request.topology);
+  } else {
+    text = "as fast as the first";
+  }
+  return text + fmt::format("; memory {} of {}, most by {}", to_text(found.memory.total()),
+                            to_text(cluster.device.memory), found.memory.largest().name);
 }
 
 Json setup_json(const SetupRequest& request, const Cluster& cluster, const FoundSetup& found) {
@@ -66,11 +65,64 @@ Json setup_json(const SetupRequest& request, const Cluster& cluster, const Found
           {"terms_s", std::move(terms)},
           {"peak_memory_bytes", found.memory.total().value()},
           {"memory_bytes", std::move(memory)},
+          {"rank_grid", rank_grid(s, request.topology)},
           {"tokens_per_s_per_device", p.tokens_per_s_per_device},
           {"mfu", p.mfu}};
 }
 
+std::vector<InheritedDefault> all_inherited(const SetupRequest& request, std::vector<InheritedDefault> inherited) {
+  for (InheritedDefault& one : inherited_defaults(request)) inherited.push_back(std::move(one));
+  return inherited;
+}
+
+void add_assumptions(Json& json, const SetupRequest& request, const Cluster& cluster, const SetupResult& result,
+                     const std::vector<InheritedDefault>& inherited) {
+  const BindingConstraint binding = binding_constraint(request, cluster, result);
+  json["binding_constraint"] = {{"constraint", to_text(binding.constraint)},
+                                {"text", to_text(binding, cluster, result.setups.front())}};
+  json["balance_assumed"] = balance_assumed(request.network);
+  json["inherited"] = Json::array();
+  for (const InheritedDefault& one : all_inherited(request, inherited)) {
+    json["inherited"].push_back({{"name", one.name}, {"value", one.value}, {"from", one.from}});
+  }
+}
+
+// Lines of at most this many characters, broken between entries.
+std::string wrapped(const std::string& heading, const std::vector<std::string>& entries) {
+  constexpr std::size_t kWidth = 118;
+  std::string text, line = heading;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const std::string entry = entries[i] + (i + 1 < entries.size() ? "," : "");
+    if (line.size() + 1 + entry.size() > kWidth) {
+      text += line + "\n";
+      line = "   ";
+    }
+    line += " " + entry;
+  }
+  return text + line + "\n";
+}
+
 }  // namespace
+
+std::string setup_assumptions(const SetupRequest& request, const Cluster& cluster, const SetupResult& result,
+                              const std::vector<InheritedDefault>& inherited) {
+  const BindingConstraint binding = binding_constraint(request, cluster, result);
+  std::string text = fmt::format("what binds: {}\nbalance assumed: {}\n",
+                                 to_text(binding, cluster, result.setups.front()), balance_assumed(request.network));
+  std::vector<std::string> origins;
+  const std::vector<InheritedDefault> all = all_inherited(request, inherited);
+  for (const InheritedDefault& one : all) {
+    if (std::ranges::find(origins, one.from) == origins.end()) origins.push_back(one.from);
+  }
+  for (const std::string& origin : origins) {
+    std::vector<std::string> entries;
+    for (const InheritedDefault& one : all) {
+      if (one.from == origin) entries.push_back(fmt::format("{} {}", one.name, one.value));
+    }
+    text += wrapped(fmt::format("inherited, {}:", origin), entries);
+  }
+  return text;
+}
 
 std::string setup_table(const SetupRequest& request, const Cluster& cluster, const SetupResult& result) {
   constexpr const char* kRow = "{:<70}{:>11}{:>24}{:>11}{:>14}{:>8}\n";
@@ -81,7 +133,8 @@ std::string setup_table(const SetupRequest& request, const Cluster& cluster, con
                         fmt::format("{} .. {}", to_text(p.step_time_low), to_text(p.step_time_high)),
                         to_text(found.memory.total()), fmt::format("{:.0f}", p.tokens_per_s_per_device),
                         fmt::format("{:.1f}%", 100.0 * p.mfu));
-    text += "    " + explanation(found, result.setups.front()) + "\n";
+    text += fmt::format("    {}\n    rank grid: {}\n", explanation(request, cluster, found, result.setups.front()),
+                        rank_grid(found.setup, request.topology));
   }
   return text;
 }
@@ -92,17 +145,22 @@ std::string setup_summary(const SetupSearchSummary& summary) {
                      summary.pruned, bound, summary.too_large, to_text(summary.search_time));
 }
 
-std::string setup_result_json(const SetupRequest& request, const Cluster& cluster, const SetupResult& result) {
+std::string setup_result_json(const SetupRequest& request, const Cluster& cluster, const SetupResult& result,
+                              const std::vector<InheritedDefault>& inherited) {
   Json json{{"status", result.setups.empty() ? "infeasible" : "found"}};
   if (!result.setups.empty()) {
     json.update(setup_json(request, cluster, result.setups.front()));
     const Seconds bound = result.lower_bound();
     json["lower_bound_s"] = bound.value();
     json["optimality_gap"] = result.setups.front().estimate.total() / bound - 1.0;
+    json["explanation"] = explanation(request, cluster, result.setups.front(), result.setups.front());
+    add_assumptions(json, request, cluster, result, inherited);
     json["alternatives"] = Json::array();
     for (std::size_t i = 1; i < result.setups.size(); ++i) {
       Json next = setup_json(request, cluster, result.setups[i]);
-      next["why_slower"] = to_text(deciding_term(result.setups[i], result.setups.front()));
+      const auto deciding = deciding_term(result.setups[i], result.setups.front());
+      next["why_slower"] = deciding ? Json(to_text(deciding->term)) : Json(nullptr);
+      next["explanation"] = explanation(request, cluster, result.setups[i], result.setups.front());
       json["alternatives"].push_back(std::move(next));
     }
   }

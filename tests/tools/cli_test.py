@@ -158,7 +158,13 @@ class WithoutTraining(CommandLine):
         self.assertEqual(found["status"], "found")
         self.assertEqual(len(found["alternatives"]), 2)
         self.assertIn("executable_why", found)
-        self.assertIn("slower than the first by", plan("--nodes", 128, "--top", 2).stdout)
+        table = plan("--nodes", 128, "--top", 2).stdout
+        for text in ("first", "rank grid: ", "what binds: ", "balance assumed: ", "inherited, cluster file: devices a",
+                     "precision of products bf16"):
+            self.assertIn(text, table)
+        self.assertIn("text", found["binding_constraint"])
+        self.assertNotIn("precision of products", plan("--nodes", 128, "--precision", "fp8").stdout)
+        self.assertGreater(len(found["inherited"]), 20)
         self.assert_fails(plan("--nodes", 128, "--schedule", "fsmoe"), 2, "dgx-h100", "reference")
         self.assert_fails(plan("--nodes", 128, "--precision", "fp7"), 2, "fp7", "bf16")
         self.assert_fails(plan("--nodes", 1), 3, "no feasible plan", "memory", "most by")

@@ -30,22 +30,54 @@ const Cluster& cluster() {
 
 TEST(SetupTable, EveryRunnerUpNamesTheTermThatDecides) {
   const SetupRequest asked = request("mixtral_8x22b", 16);
-  const SetupResult result = search_setups(asked, cluster());
+  SetupResult result = search_setups(asked, cluster());
   ASSERT_EQ(result.setups.size(), 3U);
+  SetupRequest narrow = asked;
+  narrow.tp = 8;
+  result.setups.push_back(search_setups(narrow, cluster()).setups.at(0));
   const std::string table = setup_table(asked, cluster(), result);
   EXPECT_THAT(table, HasSubstr(to_text(result.setups[0].setup)));
-  EXPECT_THAT(table, HasSubstr("slower than the first by +"));
+  EXPECT_THAT(table,
+              testing::ContainsRegex("slower than the first by \\+.* exposed tensor parallel on the intra tier"));
   EXPECT_THAT(table, HasSubstr("most overhead: "));
+  EXPECT_THAT(table, HasSubstr("rank grid: "));
   EXPECT_THAT(setup_summary(result.summary), HasSubstr("pruned"));
+}
+
+TEST(SetupAssumptions, NameWhatBindsTheBalanceAndEveryDefault) {
+  const SetupRequest asked = request("mixtral_8x22b", 16);
+  const SetupResult result = search_setups(asked, cluster());
+  const std::string text = setup_assumptions(asked, cluster(), result, {{"nodes", "16", "cluster file"}});
+  for (const char* part : {"what binds: ", "balance assumed: every expert", "inherited, cluster file: nodes 16",
+                           "fused attention yes", "overhead of a step 20 ms", "fragmentation 0.03"}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
 }
 
 TEST(SetupJson, HasEverythingThatProgramsNeed) {
   const SetupRequest asked = request("mixtral_8x22b", 16);
   const SetupResult result = search_setups(asked, cluster());
   const auto json = nlohmann::json::parse(setup_result_json(asked, cluster(), result));
-  for (const char* key : {"status", "layout", "micro_batch", "schedule", "r_fwd", "r_bwd", "step_time_s",
-                          "step_time_interval_s", "lower_bound_s", "optimality_gap", "peak_memory_bytes",
-                          "tokens_per_s_per_device", "mfu", "search", "executable_why"}) {
+  for (const char* key : {"status",
+                          "layout",
+                          "micro_batch",
+                          "schedule",
+                          "r_fwd",
+                          "r_bwd",
+                          "step_time_s",
+                          "step_time_interval_s",
+                          "lower_bound_s",
+                          "optimality_gap",
+                          "peak_memory_bytes",
+                          "tokens_per_s_per_device",
+                          "mfu",
+                          "search",
+                          "executable_why",
+                          "rank_grid",
+                          "explanation",
+                          "binding_constraint",
+                          "balance_assumed",
+                          "inherited"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
   EXPECT_EQ(json["alternatives"].size(), 2U);

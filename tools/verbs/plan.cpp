@@ -39,7 +39,7 @@ struct PlanArguments {
   std::optional<int> devices_per_node;
   std::string schedule = "auto";
   std::vector<std::string> fixed;
-  std::string precision = "bf16";
+  std::optional<std::string> precision;
   std::string pipeline = "auto";
   std::optional<std::int64_t> micro_batch;
   std::optional<int> forward_degree;
@@ -122,6 +122,8 @@ std::string result_text(const PlanResult& result) {
 
 // ---- clusters known by reference: setups for any number of devices ----
 
+constexpr Precision kDefaultPrecision = Precision::kBf16;
+
 Precision precision_of(const std::string& text) {
   for (const Precision precision : {Precision::kBf16, Precision::kFp8}) {
     if (text == to_text(precision)) return precision;
@@ -156,7 +158,7 @@ SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluste
           .sequence = arguments.sequence,
           .topology = {.nodes = arguments.nodes.value_or(cluster.topology.nodes),
                        .devices_per_node = arguments.devices_per_node.value_or(cluster.topology.devices_per_node)},
-          .precision = precision_of(arguments.precision),
+          .precision = arguments.precision ? precision_of(*arguments.precision) : kDefaultPrecision,
           .pp = fixed.pp,
           .dp = fixed.dp,
           .cp = fixed.cp,
@@ -169,6 +171,19 @@ SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluste
           .top = arguments.top};
 }
 
+// What the command line left to files and defaults.
+std::vector<InheritedDefault> inherited_by(const PlanArguments& arguments, const SetupRequest& request) {
+  std::vector<InheritedDefault> list;
+  if (!arguments.nodes) list.push_back({"nodes", fmt::format("{}", request.topology.nodes), "cluster file"});
+  if (!arguments.devices_per_node) {
+    list.push_back({"devices a node", fmt::format("{}", request.topology.devices_per_node), "cluster file"});
+  }
+  if (!arguments.precision) {
+    list.push_back({"precision of products", to_text(request.precision), "command line's default"});
+  }
+  return list;
+}
+
 int run_setup_plan(const PlanArguments& arguments, const Cluster& cluster) {
   const SetupRequest request = setup_request(arguments, cluster);
   if (arguments.out) require_writable(*arguments.out);
@@ -176,9 +191,11 @@ int run_setup_plan(const PlanArguments& arguments, const Cluster& cluster) {
   const bool found = !result.setups.empty();
   if (found && arguments.out) write_plans(*arguments.out, setup_plans(request, cluster, result), setup_plan_to_yaml);
   if (arguments.json) {
-    fmt::print("{}", setup_result_json(request, cluster, result));
+    fmt::print("{}", setup_result_json(request, cluster, result, inherited_by(arguments, request)));
   } else if (found) {
-    fmt::print("{}\n{}", setup_table(request, cluster, result), setup_summary(result.summary));
+    fmt::print("{}\n{}\n{}", setup_table(request, cluster, result),
+               setup_assumptions(request, cluster, result, inherited_by(arguments, request)),
+               setup_summary(result.summary));
   }
   if (found) return 0;
   tell_error(infeasible_setups_text(request, cluster, result));
@@ -257,8 +274,7 @@ void add_search_options(CLI::App& verb, PlanArguments& arguments) {
       ->type_name("DEGREE=NUMBER,...");
   verb.add_option("--micro-batch", arguments.micro_batch, "Samples per replica and micro-batch; default: searched")
       ->check(CLI::Range(1, 1 << 30));
-  verb.add_option("--precision", arguments.precision, "Of products, on reference clusters: bf16 or fp8")
-      ->capture_default_str();
+  verb.add_option("--precision", arguments.precision, "Of products, on reference clusters: bf16 (default) or fp8");
   verb.add_option("--pipeline", arguments.pipeline,
                   "Of setups, on reference clusters: auto, 1f1b, zero_bubble_h1 or dualpipe")
       ->capture_default_str();

@@ -1,0 +1,111 @@
+#include "planner/setup_explanation.h"
+
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sextant {
+namespace {
+
+using ::testing::HasSubstr;
+
+const std::string kConfigs = SEXTANT_SOURCE_DIR "/configs/";
+const Topology kTwoNodes{.nodes = 2, .devices_per_node = 8};
+
+SetupRequest request() {
+  SetupRequest request;
+  request.network = load_network(kConfigs + "networks/mixtral_8x7b.yaml");
+  request.topology = kTwoNodes;
+  request.global_batch = 64;
+  request.sequence = 4096;
+  return request;
+}
+
+Cluster cluster() {
+  return load_cluster(kConfigs + "clusters/dgx_h100.yaml");
+}
+
+FoundSetup with_terms(double products_s, double dispatch_s, double bubble_s) {
+  FoundSetup found;
+  found.setup.degrees = {.pp = 1, .dp = 16, .cp = 1, .tp = 1, .edp = 1, .ep = 16, .esp = 1};
+  found.estimate.terms[static_cast<std::size_t>(StepTerm::kProducts)] = Seconds(products_s);
+  found.estimate.terms[static_cast<std::size_t>(StepTerm::kDispatch)] = Seconds(dispatch_s);
+  found.estimate.terms[static_cast<std::size_t>(StepTerm::kBubble)] = Seconds(bubble_s);
+  return found;
+}
+
+TEST(DecidingTermOfSetups, IsTheOneThatAddsMostAndNamesItsTier) {
+  // 1 + 3.1 - 2 ms slower.
+  const FoundSetup fastest = with_terms(0.010, 0.002, 0.004), slower = with_terms(0.011, 0.0051, 0.002);
+  const auto deciding = deciding_term(slower, fastest);
+  ASSERT_TRUE(deciding);
+  EXPECT_EQ(deciding->term, StepTerm::kDispatch);
+  EXPECT_EQ(to_text(*deciding, slower.setup, kTwoNodes), "+3.1 ms exposed dispatch on the inter tier");
+  EXPECT_FALSE(deciding_term(fastest, fastest));
+}
+
+TEST(RankGrid, NamesBothGridsAndTheTierOfEveryGroup) {
+  TrainingSetup setup;
+  setup.degrees = {.pp = 2, .dp = 2, .cp = 1, .tp = 4, .edp = 1, .ep = 8, .esp = 1};
+  EXPECT_EQ(rank_grid(setup, kTwoNodes),
+            "2 stages x (2 dp x 1 cp x 4 tp | 1 edp x 8 ep x 1 esp); tp intra, ep intra, pp inter, gradients intra");
+  setup.degrees = {};
+  EXPECT_EQ(rank_grid(setup, {.nodes = 1, .devices_per_node = 1}),
+            "1 stage x (1 dp x 1 cp x 1 tp | 1 edp x 1 ep x 1 esp)");
+}
+
+TEST(BindingConstraintOfASearch, IsMemoryWhereMoreOfItWouldHelp) {
+  Cluster small = cluster();
+  small.device.memory = Bytes(50e9);
+  const SetupResult result = search_setups(request(), small);
+  ASSERT_FALSE(result.setups.empty());
+  const BindingConstraint binding = binding_constraint(request(), small, result);
+  EXPECT_EQ(binding.constraint, Constraint::kMemory);
+  ASSERT_TRUE(binding.without);
+  EXPECT_LT(binding.without->estimate.total(), result.setups.front().estimate.total());
+  EXPECT_GT(binding.without->memory.total(), small.device.memory);
+  EXPECT_THAT(to_text(binding, small, result.setups.front()), HasSubstr("memory of 46.57 GiB: without its limit"));
+}
+
+TEST(BindingConstraintOfASearch, IsWhatWasFixedWhereFreedomWouldHelp) {
+  Cluster large = cluster();
+  large.device.memory = Bytes(1e15);
+  SetupRequest fixed = request();
+  fixed.tp = 8;
+  const SetupResult result = search_setups(fixed, large);
+  const BindingConstraint binding = binding_constraint(fixed, large, result);
+  EXPECT_EQ(binding.constraint, Constraint::kFixed);
+  EXPECT_THAT(to_text(binding, large, result.setups.front()), HasSubstr("what was fixed: free of it pp"));
+}
+
+TEST(BindingConstraintOfASearch, IsNoneWhereTheFastestOfAllFits) {
+  Cluster large = cluster();
+  large.device.memory = Bytes(1e15);
+  const SetupResult result = search_setups(request(), large);
+  const BindingConstraint binding = binding_constraint(request(), large, result);
+  EXPECT_EQ(binding.constraint, Constraint::kNone);
+  EXPECT_THAT(to_text(binding, large, result.setups.front()), HasSubstr("nothing"));
+}
+
+TEST(InheritedDefaults, ListEveryAssumptionWithItsOrigin) {
+  const auto list = inherited_defaults(request());
+  const auto value = [&](const std::string& name) {
+    for (const InheritedDefault& one : list) {
+      if (one.name == name) return one.value + ", " + one.from;
+    }
+    return std::string("none");
+  };
+  EXPECT_EQ(value("sequence parallelism"), "yes, not searched");
+  EXPECT_EQ(value("capacity factor"), "1.2, network file");
+  EXPECT_EQ(value("overhead of a step"), "20 ms, framework assumption");
+  EXPECT_EQ(value("fragmentation"), "0.03, memory assumption");
+}
+
+TEST(BalanceAssumed, IsStatedForExpertsAndForNone) {
+  EXPECT_THAT(balance_assumed(request().network), HasSubstr("every expert gets the same rows, 2 a token"));
+  EXPECT_THAT(balance_assumed(load_network(kConfigs + "networks/llama3_8b.yaml")), HasSubstr("no experts"));
+}
+
+}  // namespace
+}  // namespace sextant
