@@ -77,7 +77,7 @@ class LayerEstimator {
         dispatch_traffic(s_.dispatch, buffer, {.ranks = group.size, .ranks_of_node = inside, .copies = n_.top_k});
     const Seconds near = traffic.intra / (reference_.intra.bandwidth * framework_.all_to_all_efficiency_intra);
     const Seconds far = traffic.inter / (reference_.inter.bandwidth * framework_.all_to_all_efficiency_inter);
-    const bool hidden = s_.dispatch == Dispatch::kDeduplicated && s_.pipeline != PipelineSchedule::kDualPipe;
+    const bool hidden = s_.dispatch == Dispatch::kDeduplicated && !pairs_passes(s_);
     const double exposed = hidden ? framework_.exposed_dispatch : 1.0;
     if (inside == group.size) return exposed * (near + reference_.intra.latency);
     const Seconds starts = framework_.message_latency * ((traffic.messages - 1) / framework_.messages_at_once);

@@ -28,9 +28,9 @@ struct FrameworkAssumptions {
   // (NCCL_MAX_DEV_WORK_P2P_PER_BATCH); the first eight are part of a collective's latency.
   Seconds message_latency{3.7e-6};
   int messages_at_once = 8;
-  double exposed_dispatch = 0.6;  // share of de-duplicated dispatch that no other micro-batch hides
-  // DualPipe: of the device's multiprocessors those that dispatch takes from the computation beside it, 20 of 132
-  // (arXiv 2412.19437, section 3.2.2).
+  double exposed_dispatch = 0.6;  // share of de-duplicated dispatch that is not hidden where passes do not run in pairs
+  // Where passes run in pairs, of the device's multiprocessors those that dispatch takes from the computation beside
+  // it, 20 of 132 (arXiv 2412.19437, section 3.2.2).
   double dispatch_multiprocessors = 20.0 / 132.0;
   double gradient_link_efficiency = 0.8;
   double exposed_gradients = 0.5;  // share of the gradient traffic that nothing hides (ZeRO 0 to 2)
@@ -82,8 +82,8 @@ struct LayerTimes {
 [[nodiscard]] LayerTimes layer_times(const Network& network, const TrainingSetup& setup, const Cluster& cluster,
                                      const FrameworkAssumptions& framework = {});
 
-// The same under DualPipe: dispatch runs beside the computation of the other direction, which it takes
-// multiprocessors from (share s): of C the larger of s C and C less the computation is left.
+// The same where passes run in pairs (pairs_passes): dispatch runs beside the computation of the other pass, which it
+// takes multiprocessors from (share s): of C the larger of s C and C less the computation is left.
 [[nodiscard]] LayerTimes beside_other_direction(LayerTimes times, const FrameworkAssumptions& framework);
 
 }  // namespace sextant

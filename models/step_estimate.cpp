@@ -33,7 +33,7 @@ class Estimator {
         copies_(stage_copies(setup)),
         held_(held_parameters(network, setup)),
         alone_(layer_times(network, setup, cluster, framework)),
-        overlapped_(s_.pipeline == PipelineSchedule::kDualPipe ? beside_other_direction(alone_, framework) : alone_) {
+        overlapped_(pairs_passes(s_) ? beside_other_direction(alone_, framework) : alone_) {
     held_.dense *= copies_;
     held_.experts *= copies_;
     add_whole(alone_.dense, overlapped_.dense, static_cast<double>(n_.dense.layers.size()));

@@ -66,6 +66,11 @@ int stage_copies(const TrainingSetup& setup) {
   return setup.pipeline == PipelineSchedule::kDualPipe ? 2 : 1;
 }
 
+bool pairs_passes(const TrainingSetup& setup) {
+  const bool interleaved = setup.degrees.pp > 1 && setup.virtual_stages > 1;
+  return setup.pipeline == PipelineSchedule::kDualPipe || (interleaved && setup.dispatch == Dispatch::kDeduplicated);
+}
+
 HeldParameters held_parameters(const Network& n, const TrainingSetup& setup) {
   const ParallelDegrees& d = setup.degrees;
   const double share = 1.0 / d.pp;

@@ -83,6 +83,11 @@ struct TrainingSetup {
 // stage of each direction.
 [[nodiscard]] int stage_copies(const TrainingSetup& setup);
 
+// Whether a forward runs beside a backward of another micro-batch, so that dispatch has computation to hide under:
+// DualPipe always; interleaved 1F1B with de-duplicated dispatch (Megatron-Core, --overlap-moe-expert-parallel-comm,
+// which demands virtual stages of a pipeline).
+[[nodiscard]] bool pairs_passes(const TrainingSetup& setup);
+
 // Parameters that a device holds if nothing is sharded over data parallelism.
 struct HeldParameters {
   double dense = 0.0;

@@ -10,7 +10,7 @@ namespace {
 StageSplitProblem split_problem(const Network& network, const TrainingSetup& setup, const Cluster& cluster) {
   const FrameworkAssumptions framework;
   LayerTimes times = layer_times(network, setup, cluster, framework);
-  if (setup.pipeline == PipelineSchedule::kDualPipe) times = beside_other_direction(times, framework);
+  if (pairs_passes(setup)) times = beside_other_direction(times, framework);
   StageSplitProblem problem{.last_stage = times.head.total(), .stages = setup.degrees.pp};
   problem.layer_times_L.assign(static_cast<std::size_t>(network.layers), times.moe.total());
   for (const int layer : network.dense.layers) {

@@ -1,5 +1,6 @@
 // How long the planner thinks: pipeline degrees of one layer, degrees and gradient partition of a network.
 #include <numeric>
+#include <string>
 
 #include <benchmark/benchmark.h>
 
@@ -9,6 +10,7 @@
 #include "planner/order_search.h"
 #include "planner/pipeline_degree.h"
 #include "planner/schedule_planner.h"
+#include "planner/setup_search.h"
 #include "planner/simulator.h"
 
 namespace sextant {
@@ -105,6 +107,20 @@ void BuildAndSimulateAStep(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(simulate(build_step_graph(job.step, schedule), *job.costs));
 }
 BENCHMARK(BuildAndSimulateAStep)->Unit(benchmark::kMillisecond);
+
+// The fastest setup of Mixtral-8x22B on 1,024 H100 and of DeepSeek-V3 on 16,384, one thread. Aim: below 1 s.
+void SearchSetups(benchmark::State& state, const char* network) {
+  SetupRequest request{
+      .network = load_network(std::string(SEXTANT_SOURCE_DIR "/configs/networks/") + network + ".yaml"),
+      .global_batch = 8 * state.range(0),
+      .sequence = 4096,
+      .topology = {.nodes = static_cast<int>(state.range(0)), .devices_per_node = 8},
+      .threads = 1};
+  const Cluster cluster = load_cluster(SEXTANT_SOURCE_DIR "/configs/clusters/dgx_h100.yaml");
+  for (auto _ : state) benchmark::DoNotOptimize(search_setups(request, cluster));
+}
+BENCHMARK_CAPTURE(SearchSetups, mixtral_8x22b, "mixtral_8x22b")->Arg(128)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(SearchSetups, deepseek_v3, "deepseek_v3")->Arg(2048)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace sextant

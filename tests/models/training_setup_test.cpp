@@ -54,6 +54,17 @@ TEST(StageCopies, OnlyDualPipeHoldsEveryStageTwice) {
   EXPECT_EQ(stage_copies({.pipeline = PipelineSchedule::kDualPipe}), 2);
 }
 
+TEST(PairsPasses, UnderDualPipeAndInterleavedPipelinesWithDeduplicatedDispatch) {
+  EXPECT_TRUE(pairs_passes({.pipeline = PipelineSchedule::kDualPipe}));
+  TrainingSetup setup{.degrees = {.pp = 2}, .virtual_stages = 2, .dispatch = Dispatch::kDeduplicated};
+  EXPECT_TRUE(pairs_passes(setup));
+  setup.dispatch = Dispatch::kFlat;
+  EXPECT_FALSE(pairs_passes(setup));
+  setup.dispatch = Dispatch::kDeduplicated;
+  setup.virtual_stages = 1;
+  EXPECT_FALSE(pairs_passes(setup));
+}
+
 TEST(TrainingSetup, TextNamesWhatDiffersFromTheUsual) {
   TrainingSetup setup{.degrees = {.pp = 2, .dp = 2, .edp = 1, .ep = 2}, .num_micro_batches = 4};
   EXPECT_EQ(to_text(setup), "pp2 dp2 tp1 | edp1 ep2 esp1, 1 x 4, ZeRO-1");
