@@ -203,10 +203,9 @@ DeviceSpec parse_device(const ConfigNode& node) {
   const DeviceSpec device{.peak = node["peak"].as_flops_per_second(),
                           .memory_bandwidth = node["memory_bandwidth"].as_bytes_per_second(),
                           .memory = node["memory"].as_bytes()};
-  if (device.peak <= FlopsPerSecond(0.0)) node["peak"].fail("found zero, expected a positive rate");
-  if (device.memory_bandwidth <= BytesPerSecond(0.0)) {
-    node["memory_bandwidth"].fail("found zero, expected a positive bandwidth");
-  }
+  if (device.peak < FlopsPerSecond(1.0)) node["peak"].fail("found zero or next to it, expected at least 1 FLOP/s");
+  if (device.memory_bandwidth < BytesPerSecond(1.0))
+    node["memory_bandwidth"].fail("found zero or next to it, expected at least 1 B/s");
   return device;
 }
 

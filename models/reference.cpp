@@ -2,16 +2,25 @@
 
 #include <limits>
 
+#include <fmt/format.h>
+
 #include "models/yaml_io.h"
 
 namespace sextant {
 namespace {
 
+Seconds parse_latency(const ConfigNode& node) {
+  constexpr Seconds kMost(1e3);
+  const Seconds latency = node.as_seconds();
+  if (latency > kMost) node.fail(fmt::format("found {}, expected at most {}", to_text(latency), to_text(kMost)));
+  return latency;
+}
+
 ReferenceLink parse_link(const ConfigNode& node) {
   node.expect_keys({"bandwidth", "latency"});
   const ReferenceLink link{.bandwidth = node["bandwidth"].as_bytes_per_second(),
-                           .latency = node["latency"].as_seconds()};
-  if (link.bandwidth <= BytesPerSecond(0.0)) node["bandwidth"].fail("found zero, expected a positive bandwidth");
+                           .latency = parse_latency(node["latency"])};
+  if (link.bandwidth < BytesPerSecond(1.0)) node["bandwidth"].fail("found zero or next to it, expected at least 1 B/s");
   return link;
 }
 
@@ -41,6 +50,9 @@ Reference parse_reference(const ConfigNode& node) {
   reference.inter = parse_link(node["inter"]);
   reference.product_efficiency = parse_efficiency(node["product_efficiency"]);
   if (node.has("peak_fp8")) reference.peak_fp8 = node["peak_fp8"].as_flops_per_second();
+  if (reference.peak_fp8 > FlopsPerSecond(0.0) && reference.peak_fp8 < FlopsPerSecond(1.0)) {
+    node["peak_fp8"].fail("found next to nothing, expected at least 1 FLOP/s, or 0 FLOP/s for none");
+  }
   if (node.has("product_efficiency_fp8")) {
     reference.product_efficiency_fp8 = parse_efficiency(node["product_efficiency_fp8"]);
   }
@@ -52,7 +64,7 @@ Reference parse_reference(const ConfigNode& node) {
   reference.attention_forward_efficiency = parse_efficiency(node["attention_forward_efficiency"]);
   reference.attention_backward_efficiency = parse_efficiency(node["attention_backward_efficiency"]);
   reference.memory_efficiency = parse_efficiency(node["memory_efficiency"]);
-  reference.kernel_latency = node["kernel_latency"].as_seconds();
+  reference.kernel_latency = parse_latency(node["kernel_latency"]);
   return reference;
 }
 

@@ -126,7 +126,10 @@ double parse_quantity(std::string_view text, const Kind& kind) {
   const std::optional<Scale> scale = kind.scale_of(unit);
   if (!scale) reject(text, fmt::format("has the unknown unit \"{}\"", unit), kind);
   const double si_value = scale->apply(number);
-  if (!std::isfinite(si_value)) reject(text, "is out of range", kind);
+  // Nothing measured is near these; what is computed from values between them stays finite.
+  constexpr double kLeast = 1e-100;
+  constexpr double kMost = 1e30;
+  if (si_value > kMost || (si_value > 0.0 && si_value < kLeast)) reject(text, "is out of range", kind);
   return si_value;
 }
 

@@ -35,12 +35,19 @@ std::string location(const std::string& origin, const YAML::Mark& mark) {
   throw ConfigError(fmt::format("{}: {}", location(origin, mark), one_line(message, kMaxMessage)));
 }
 
-void require_utf8(const std::string& origin, std::string_view text) {
-  const std::string_view valid = text.substr(0, utf8_prefix(text));
+// What YAML does not allow outside of escapes (YAML 1.2, production c-printable).
+bool is_control(char c) {
+  return (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f;
+}
+
+void require_printable_utf8(const std::string& origin, std::string_view text) {
+  const auto control = static_cast<std::size_t>(std::ranges::find_if(text, is_control) - text.begin());
+  const std::string_view valid = text.substr(0, std::min(utf8_prefix(text), control));
   if (valid.size() == text.size()) return;
   const std::size_t line_start = valid.rfind('\n') + 1;  // npos + 1 is 0
-  throw ConfigError(fmt::format("{}:{}:{}: found a byte that is not UTF-8", origin,
-                                1 + std::count(valid.begin(), valid.end(), '\n'), 1 + valid.size() - line_start));
+  throw ConfigError(fmt::format("{}:{}:{}: found a {}", origin, 1 + std::count(valid.begin(), valid.end(), '\n'),
+                                1 + valid.size() - line_start,
+                                valid.size() == control ? "control character" : "byte that is not UTF-8"));
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -225,7 +232,7 @@ ConfigNode ConfigNode::load_file(const std::filesystem::path& path) {
 
 ConfigNode ConfigNode::parse(std::string_view text, std::string origin) {
   auto shared_origin = std::make_shared<const std::string>(std::move(origin));
-  require_utf8(*shared_origin, text);
+  require_printable_utf8(*shared_origin, text);
   Impl::Builder builder(shared_origin);
   try {
     std::istringstream stream{std::string(text)};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <set>
 
 #include "models/divisors.h"
@@ -29,6 +30,13 @@ std::vector<std::int64_t> micro_batches(const SearchRequest& request, int dp) {
 bool is_better(const Plan& a, const Plan& b) {
   if (a.prediction.step_time != b.prediction.step_time) return a.prediction.step_time < b.prediction.step_time;
   return a.prediction.peak_memory < b.prediction.peak_memory;
+}
+
+// Costs at the ends of what files may hold add up to what no file may hold.
+bool is_readable(const Prediction& p) {
+  constexpr Seconds kMost(1e30);
+  return p.step_time > Seconds(0.0) && p.step_time_high < kMost && std::isfinite(p.tokens_per_s_per_device) &&
+         std::isfinite(p.mfu);
 }
 
 class Search {
@@ -116,7 +124,7 @@ class Search {
       if (std::ranges::any_of(seen, is_same)) continue;
       seen.push_back(&plan.step);
       Plan ordered = searched_plan(plan);
-      if (keeps_in_bounds(ordered.step, ordered.schedule)) searched.push_back(std::move(ordered));
+      if (keeps_in_bounds(ordered.step, ordered.schedule) && is_priced(ordered)) searched.push_back(std::move(ordered));
     }
     if (request_.policy) result_.plans.clear();
     std::ranges::move(searched, std::back_inserter(result_.plans));
@@ -159,7 +167,7 @@ class Search {
     if (!keeps_in_bounds(step, plan.schedule)) return;
     plan.prediction = predict(step, plan.schedule, *costs_, cluster_.device);
     ++result_.summary.simulated;
-    result_.plans.push_back(std::move(plan));
+    if (is_priced(plan)) result_.plans.push_back(std::move(plan));
   }
 
   // Otherwise rejects it: a plan with more tasks would not be read.
@@ -168,6 +176,14 @@ class Search {
     if (tasks <= kMaxTasks) return true;
     reject(step.layout.degrees(), fmt::format("{} layers in {} micro-batches are {} tasks; allowed: {}",
                                               step.network.layers, step.num_micro_batches, tasks, kMaxTasks));
+    return false;
+  }
+
+  // Otherwise rejects it.
+  bool is_priced(const Plan& plan) {
+    if (is_readable(plan.prediction)) return true;
+    reject(plan.step.layout.degrees(), fmt::format("the costs of {} make a step of {} s; allowed: above 0, below 1e30",
+                                                   cluster_.name, plan.prediction.step_time.value()));
     return false;
   }
 

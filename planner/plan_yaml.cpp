@@ -1,6 +1,7 @@
 #include "planner/plan_yaml.h"
 
 #include <array>
+#include <limits>
 
 #include "models/error.h"
 
@@ -62,8 +63,9 @@ Prediction read_prediction(const ConfigNode& node) {
   p.lower_bound = node["lower_bound"].as_seconds();
   p.exposed_communication = node["exposed_communication"].as_seconds();
   p.peak_memory = node["peak_memory"].as_bytes();
-  p.tokens_per_s_per_device = node["tokens_per_s_per_device"].as_double(0.0, 1e18);
-  p.mfu = node["mfu"].as_double(0.0, 1e6);
+  constexpr double kMaxRate = std::numeric_limits<double>::max();
+  p.tokens_per_s_per_device = node["tokens_per_s_per_device"].as_double(0.0, kMaxRate);
+  p.mfu = node["mfu"].as_double(0.0, kMaxRate);
   p.worst_source = read_enum<CostSource>(
       node["worst_source"],
       std::array{CostSource::kMeasured, CostSource::kInterpolated, CostSource::kFitted, CostSource::kDatasheet});

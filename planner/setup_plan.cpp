@@ -25,7 +25,7 @@ void write_setup(YamlWriter& yaml, const TrainingSetup& s) {
   yaml.begin_map("setup").entry("pipeline", to_text(s.pipeline)).entry("virtual_stages", s.virtual_stages);
   if (!s.stage_layers.empty()) {
     yaml.begin_flow_list("stage_layers");
-    for (const int layers : s.stage_layers) yaml.item(fmt::format("{}", layers));
+    for (const int layers : s.stage_layers) yaml.item(std::int64_t{layers});
     yaml.end();
   }
   yaml.entry("zero_stage", s.zero_stage)

@@ -9,6 +9,7 @@ namespace sextant {
 
 ResourceUse resource_use(const TimelineSummary& summary) {
   ResourceUse use{.exposed_communication = summary.exposed_communication};
+  if (summary.step_time <= Seconds(0.0)) return use;  // nothing costs anything
   for (int r = 0; r < kNumResources; ++r) use.busy_fraction[r] = summary.busy[r] / summary.step_time;
   return use;
 }

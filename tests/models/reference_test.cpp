@@ -56,6 +56,8 @@ TEST(Reference, RefusesWhatNoMachineHas) {
   const auto read = [](const std::string& text) { return parse_reference(ConfigNode::parse(text, "r.yaml")); };
   EXPECT_THROW(read(replaced("product_efficiency: 0.7", "product_efficiency: 1.7")), ConfigError);
   EXPECT_THROW(read(replaced("bandwidth: 45 GB/s", "bandwidth: 0 GB/s")), ConfigError);
+  EXPECT_THROW(read(replaced("bandwidth: 45 GB/s", "bandwidth: 1e-300 GB/s")), ConfigError);  // times beyond doubles
+  EXPECT_THROW(read(replaced("latency: 15 us", "latency: 1e300 s")), ConfigError);
   EXPECT_THROW(read(replaced("half_rows: 400\n", "")), ConfigError);
   EXPECT_THROW(read(replaced("half_rows", "half_row")), ConfigError);
   EXPECT_THROW(read(replaced("product_efficiency_fp8: 0.55\n", "")),

@@ -2,7 +2,6 @@
 
 #include <bit>
 #include <cstdint>
-#include <limits>
 #include <random>
 #include <type_traits>
 
@@ -122,6 +121,8 @@ TEST(ParseBytes, RefusesWhatIsNoAmountWithUnit) {
       {"inf KiB", "is not finite"},
       {"1e400 KiB", "is out of range"},
       {"1e300 PiB", "is out of range"},
+      {"1.1e30 B", "is out of range"},
+      {"1e-101 B", "is out of range"},
       {"1,5 KiB", "unknown unit \",5 KiB\""},
       {"0x10 KiB", "unknown unit"},
       {"+4 KiB", "does not begin with a number"},
@@ -194,9 +195,9 @@ TEST(ToExactText, GivesTheSameDoubleBack) {
 }
 
 TEST(ToExactText, SurvivesTheEndsOfTheRange) {
-  constexpr double kMax = std::numeric_limits<double>::max();
-  constexpr double kMin = std::numeric_limits<double>::min();
-  for (const double value : {0.0, kMin, kMax}) {
+  constexpr double kLeast = 1e-100;
+  constexpr double kMost = 1e30;
+  for (const double value : {0.0, kLeast, kMost}) {
     EXPECT_EQ(parse_seconds(to_exact_text(Seconds(value))).value(), value);
     EXPECT_EQ(parse_bytes(to_exact_text(Bytes(value))).value(), value);
     EXPECT_EQ(parse_seconds_per_flop(to_exact_text(SecondsPerFlop(value))).value(), value);

@@ -196,5 +196,18 @@ TEST(SearchPlans, MoreRanksThanAnyClusterHasAreBadInput) {
   EXPECT_THROW(static_cast<void>(search_plans(large, two_by_two())), ConfigError);
 }
 
+TEST(SearchPlans, APlanThatCouldNotBeReadIsRejectedWithTheReason) {
+  Cluster endless = two_by_two();
+  for (CollectiveSeries& series : endless.collectives) series.line->alpha = Seconds(1e30);  // the most a file may hold
+  SearchRequest one = request();
+  one.policy = Policy::kFsmoe;
+  one.tp = 1;
+  one.ep = 2;
+  const PlanResult result = search_plans(one, endless);
+  EXPECT_EQ(result.status, PlanStatus::kInfeasible);
+  ASSERT_FALSE(result.summary.rejected.empty());
+  EXPECT_NE(result.summary.rejected.front().reason.find("allowed: above 0, below 1e30"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace sextant

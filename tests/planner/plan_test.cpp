@@ -130,5 +130,12 @@ TEST_F(PlanFile, MoreTasksThanAStepMayHaveAreRefused) {
                  "more than 1048576");
 }
 
+TEST_F(PlanFile, RatesOfAnyMachineAreRead) {
+  Plan fast = plan();
+  fast.prediction.tokens_per_s_per_device = 4.2379029759487115e+22;
+  write_file_atomically(path_, plan_to_yaml(fast));
+  EXPECT_EQ(load_plan(path_).prediction.tokens_per_s_per_device, fast.prediction.tokens_per_s_per_device);
+}
+
 }  // namespace
 }  // namespace sextant

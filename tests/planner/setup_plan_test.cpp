@@ -104,7 +104,7 @@ TEST(SetupPlanFile, WrongKeysAreToldWithTheirPlace) {
 }
 
 TEST(SetupPlanFile, TermsThatDoNotSumToTheTotalAreRefused) {
-  // 1 + 2 + ... + 14 ms = 105 ms; one more is 106.
+  // 1 + 2 + ... + 15 ms = 120 ms; one more is 121.
   EXPECT_THAT(refusal("bubble: 11 ms", "bubble: 12 ms"), HasSubstr("sum to 121 ms, but step_time is 120 ms"));
   EXPECT_THAT(refusal("parameters: 3000000000 B", "parameters: 4 GB"), HasSubstr("peak_memory"));
 }

@@ -43,6 +43,10 @@ FakeCostModel costs() {
   return model;
 }
 
+TEST(ResourceUse, OfAStepThatTakesNoTimeIsNone) {
+  EXPECT_EQ(resource_use({}).busy_fraction, ResourceUse{}.busy_fraction);
+}
+
 TEST(ResourceUse, IsTheShareOfTheStepTime) {
   // busy 3 s of 4 s: 0.75
   TimelineSummary summary{.step_time = Seconds(4.0), .busy = {}, .exposed_communication = Seconds(1.0), .idle = {}};
