@@ -272,8 +272,7 @@ TEST(ConfigNodeParse, WhatIsNotUtf8IsRefusedWithItsPlace) {
 
 // Where one stands, yaml-cpp stops reading a line, and what is written back would not be what was read.
 TEST(ConfigNodeParse, ControlCharactersAreAllowedAsEscapesOnly) {
-  EXPECT_EQ(config_error([] { parse(std::string_view("name: a\n\tb: \0c", 14)); }),
-            "f.yaml:2:5: found a control character");
+  EXPECT_EQ(config_error([] { parse(std::string("name: a\nb: \0c", 12)); }), "f.yaml:2:4: found a control character");
   EXPECT_EQ(config_error([] { parse("name: a\x7f"); }), "f.yaml:1:8: found a control character");
   EXPECT_EQ(parse("name: \"a\\0b\"")["name"].as_string(), std::string("a\0b", 3));
   EXPECT_NO_THROW(parse("name: a\r\nother: \"b\tc\"\r\n"));
