@@ -49,7 +49,7 @@ void add_framework(std::vector<InheritedDefault>& list, const FrameworkAssumptio
   const auto add = [&](const char* name, std::string value) {
     list.push_back({name, std::move(value), "framework assumption"});
   };
-  const auto number = [](double value) { return fmt::format("{}", value); };
+  const auto number = [](double value) { return fmt::format("{:.4g}", value); };
   add("residual passes", number(f.residual_passes));
   add("attention passes", number(f.attention_passes));
   add("feed-forward passes", number(f.feed_forward_passes));
@@ -76,7 +76,7 @@ void add_memory(std::vector<InheritedDefault>& list, const MemoryAssumptions& m)
   const auto add = [&](const char* name, std::string value) {
     list.push_back({name, std::move(value), "memory assumption"});
   };
-  const auto number = [](double value) { return fmt::format("{}", value); };
+  const auto number = [](double value) { return fmt::format("{:.4g}", value); };
   add("parameter bytes", number(m.parameter_bytes));
   add("gradient bytes", number(m.gradient_bytes));
   add("optimizer bytes", number(m.optimizer_bytes));
