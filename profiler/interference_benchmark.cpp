@@ -9,6 +9,7 @@
 
 #include "executor/device_buffer.h"
 #include "models/error.h"
+#include "models/statistics.h"
 #include "planner/simulator.h"
 #include "planner/task_graph.h"
 #include "profiler/processor.h"
@@ -46,11 +47,6 @@ std::unique_ptr<Communicator> tier_group(World& world, Resource tier) {
   const Topology topology = world.topology();
   const int node = topology.node_of(world.rank());
   return world.communicator().split(tier == Resource::kIntra ? node : world.rank() % topology.devices_per_node);
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 // ---- a pipelined block, as a schedule runs it: kChunks of exchange, work, exchange back ----
@@ -132,14 +128,14 @@ double value_that_explains(const BlockTimes& times, double low, double high,
   return high;
 }
 
-struct MeasureBlock {
+struct BlockConditions {
   BusyWork work;
   Seconds synchronization;
   double cores_per_rank;
 };
 
 // What exchanges of one size and work take alone and in a block.
-BlockTimes measure_block(World& world, Communicator& group, std::size_t elements, const MeasureBlock& with,
+BlockTimes measure_block(World& world, Communicator& group, std::size_t elements, const BlockConditions& with,
                          const RepeatOptions& options) {
   const Exchange exchange(world, group, elements);
   const auto compute = world.device().make_stream("compute"), link = world.device().make_stream("link");
@@ -151,9 +147,9 @@ BlockTimes measure_block(World& world, Communicator& group, std::size_t elements
     exchanges.push_back(time_block(world, *link, std::cref(exchange), 2 * kChunks).value());
     blocks.push_back(run_block(world, *compute, *link, exchange, with.work).value());
   }
-  BlockTimes times{.work = Seconds(median(std::move(works))),
-                   .exchange = Seconds(median(std::move(exchanges))) + with.synchronization,
-                   .block = Seconds(median(std::move(blocks)))};
+  BlockTimes times{.work = Seconds(quantile(std::move(works), 0.5)),
+                   .exchange = Seconds(quantile(std::move(exchanges), 0.5)) + with.synchronization,
+                   .block = Seconds(quantile(std::move(blocks), 0.5))};
   const Seconds processor_time = measure_processor_time(world, *link, std::cref(exchange), options);
   times.compute_share = compute_share(times.exchange, processor_time, with.cores_per_rank);
   return times;
@@ -194,14 +190,14 @@ Seconds measure_synchronization(World& world, const RepeatOptions& options) {
         time_block(world, *stream, issue_work, calls) + time_block(world, *stream, std::cref(exchange), calls);
     waits.push_back((both - alone).value());
   }
-  return Seconds(std::max(0.0, median(std::move(waits))));
+  return Seconds(std::max(0.0, quantile(std::move(waits), 0.5)));
 }
 
 std::vector<Contention> measure_contention(World& world, Seconds synchronization, double cores_per_rank,
                                            const RepeatOptions& options) {
   std::vector<Contention> result;
   const Topology topology = world.topology();
-  const MeasureBlock with{BusyWork(world, kWork), synchronization, cores_per_rank};
+  const BlockConditions with{BusyWork(world, kWork), synchronization, cores_per_rank};
   for (const Resource tier : {Resource::kIntra, Resource::kInter}) {
     const int ranks = tier == Resource::kIntra ? topology.devices_per_node : topology.nodes;
     if (ranks == 1) continue;
@@ -223,15 +219,15 @@ Interference median_of(const std::vector<Interference>& rounds) {
   SEXTANT_CHECK(!rounds.empty(), "no round of interference was measured");
   std::vector<double> waits;
   for (const Interference& round : rounds) waits.push_back(round.synchronization.value());
-  Interference result{Seconds(median(std::move(waits))), rounds.front().contention};
+  Interference result{Seconds(quantile(std::move(waits), 0.5)), rounds.front().contention};
   for (std::size_t pair = 0; pair < result.contention.size(); ++pair) {
     std::vector<double> factors, delays;
     for (const Interference& round : rounds) {
       factors.push_back(round.contention.at(pair).factor);
       delays.push_back(round.contention.at(pair).delay.value());
     }
-    result.contention[pair].factor = median(std::move(factors));
-    result.contention[pair].delay = Seconds(median(std::move(delays)));
+    result.contention[pair].factor = quantile(std::move(factors), 0.5);
+    result.contention[pair].delay = Seconds(quantile(std::move(delays), 0.5));
   }
   return result;
 }

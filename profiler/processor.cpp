@@ -6,11 +6,12 @@
 #include <cmath>
 #include <cstdlib>
 #include <ctime>
-#include <numeric>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
+
+#include "models/statistics.h"
 
 namespace sextant {
 namespace {
@@ -73,9 +74,7 @@ double measure_cores_per_rank(World& world, const RepeatOptions& options) {
     first->synchronize();
     mine.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
-  std::vector<double> slowest = slowest_rank(world, mine);
-  std::sort(slowest.begin(), slowest.end());
-  return std::min(2.0, 2.0 * pieces * kPiece.value() / slowest[slowest.size() / 2]);
+  return std::min(2.0, 2.0 * pieces * kPiece.value() / quantile(slowest_rank(world, mine), 0.5));
 }
 
 Seconds measure_processor_time(World& world, Stream& stream, const std::function<void(Stream&)>& call,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/error.h"
+#include "models/statistics.h"
 
 namespace sextant {
 namespace {
@@ -21,14 +22,6 @@ double timed_block(World& world, Stream& stream, const std::function<void(Stream
   stream.synchronize();
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   return elapsed.count() / calls;
-}
-
-Seconds quantile(const std::vector<double>& sorted, double q) {
-  const double position = q * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(position);
-  const auto above = std::min(below + 1, sorted.size() - 1);
-  const double part = position - static_cast<double>(below);
-  return Seconds(sorted[below] * (1.0 - part) + sorted[above] * part);
 }
 
 }  // namespace
@@ -61,9 +54,8 @@ MeasuredPoint measure(World& world, Stream& stream, const std::function<void(Str
   const int calls = static_cast<int>(std::clamp(wanted, 1.0, static_cast<double>(options.max_calls)));
   std::vector<double> mine;
   for (int repeat = 0; repeat < options.repeats; ++repeat) mine.push_back(timed_block(world, stream, call, calls));
-  std::vector<double> times = slowest_rank(world, mine);
-  std::sort(times.begin(), times.end());
-  return {quantile(times, 0.5), quantile(times, 0.1), quantile(times, 0.9), options.repeats};
+  const std::vector<double> times = slowest_rank(world, mine);
+  return {Seconds(quantile(times, 0.5)), Seconds(quantile(times, 0.1)), Seconds(quantile(times, 0.9)), options.repeats};
 }
 
 }  // namespace sextant

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/planner/two_node_request.h"
+
 namespace sextant {
 namespace {
 
@@ -12,15 +14,6 @@ using ::testing::HasSubstr;
 
 const std::string kConfigs = SEXTANT_SOURCE_DIR "/configs/";
 const Topology kTwoNodes{.nodes = 2, .devices_per_node = 8};
-
-SetupRequest request() {
-  SetupRequest request;
-  request.network = load_network(kConfigs + "networks/mixtral_8x7b.yaml");
-  request.topology = kTwoNodes;
-  request.global_batch = 64;
-  request.sequence = 4096;
-  return request;
-}
 
 Cluster cluster() {
   return load_cluster(kConfigs + "clusters/dgx_h100.yaml");
@@ -58,9 +51,9 @@ TEST(RankGrid, NamesBothGridsAndTheTierOfEveryGroup) {
 TEST(BindingConstraintOfASearch, IsMemoryWhereMoreOfItWouldHelp) {
   Cluster small = cluster();
   small.device.memory = Bytes(60e9);
-  const SetupResult result = search_setups(request(), small);
+  const SetupResult result = search_setups(two_node_request(), small);
   ASSERT_FALSE(result.setups.empty());
-  const BindingConstraint binding = binding_constraint(request(), small, result);
+  const BindingConstraint binding = binding_constraint(two_node_request(), small, result);
   EXPECT_EQ(binding.constraint, Constraint::kMemory);
   ASSERT_TRUE(binding.without);
   EXPECT_LT(binding.without->estimate.total(), result.setups.front().estimate.total());
@@ -71,7 +64,7 @@ TEST(BindingConstraintOfASearch, IsMemoryWhereMoreOfItWouldHelp) {
 TEST(BindingConstraintOfASearch, IsWhatWasFixedWhereFreedomWouldHelp) {
   Cluster large = cluster();
   large.device.memory = Bytes(1e15);
-  SetupRequest fixed = request();
+  SetupRequest fixed = two_node_request();
   fixed.tp = 8;
   const SetupResult result = search_setups(fixed, large);
   const BindingConstraint binding = binding_constraint(fixed, large, result);
@@ -82,14 +75,14 @@ TEST(BindingConstraintOfASearch, IsWhatWasFixedWhereFreedomWouldHelp) {
 TEST(BindingConstraintOfASearch, IsNoneWhereTheFastestOfAllFits) {
   Cluster large = cluster();
   large.device.memory = Bytes(1e15);
-  const SetupResult result = search_setups(request(), large);
-  const BindingConstraint binding = binding_constraint(request(), large, result);
+  const SetupResult result = search_setups(two_node_request(), large);
+  const BindingConstraint binding = binding_constraint(two_node_request(), large, result);
   EXPECT_EQ(binding.constraint, Constraint::kNone);
   EXPECT_THAT(to_text(binding, large, result.setups.front()), HasSubstr("nothing"));
 }
 
 TEST(InheritedDefaults, ListEveryAssumptionWithItsOrigin) {
-  const auto list = inherited_defaults(request());
+  const auto list = inherited_defaults(two_node_request());
   const auto value = [&](const std::string& name) {
     for (const InheritedDefault& one : list) {
       if (one.name == name) return one.value + ", " + one.from;
@@ -103,7 +96,7 @@ TEST(InheritedDefaults, ListEveryAssumptionWithItsOrigin) {
 }
 
 TEST(BalanceAssumed, IsStatedForExpertsAndForNone) {
-  EXPECT_THAT(balance_assumed(request().network), HasSubstr("every expert gets the same rows, 2 a token"));
+  EXPECT_THAT(balance_assumed(two_node_request().network), HasSubstr("every expert gets the same rows, 2 a token"));
   EXPECT_THAT(balance_assumed(load_network(kConfigs + "networks/llama3_8b.yaml")), HasSubstr("no experts"));
 }
 

@@ -8,6 +8,7 @@
 #include "models/error.h"
 #include "models/yaml_io.h"
 #include "tests/fakes/error_text.h"
+#include "tests/planner/two_node_request.h"
 
 namespace sextant {
 namespace {
@@ -111,11 +112,7 @@ TEST(SetupPlanFile, TermsThatDoNotSumToTheTotalAreRefused) {
 
 TEST(SetupPlans, HoldWhatTheSearchFound) {
   const std::string configs = SEXTANT_SOURCE_DIR "/configs/";
-  SetupRequest request;
-  request.network = load_network(configs + "networks/mixtral_8x7b.yaml");
-  request.topology = {.nodes = 2, .devices_per_node = 8};
-  request.global_batch = 64;
-  request.sequence = 4096;
+  SetupRequest request = two_node_request();
   request.top = 2;
   const Cluster cluster = load_cluster(configs + "clusters/dgx_h100.yaml");
   const SetupResult result = search_setups(request, cluster);

@@ -10,6 +10,7 @@
 #include "models/error.h"
 #include "models/yaml_io.h"
 #include "tests/fakes/error_text.h"
+#include "tests/planner/two_node_request.h"
 #include "tests/tools/example_run.h"
 
 namespace sextant {
@@ -34,11 +35,7 @@ class SetupFile : public testing::Test {
  protected:
   void SetUp() override {
     const std::string configs = SEXTANT_SOURCE_DIR "/configs/";
-    SetupRequest request;
-    request.network = load_network(configs + "networks/mixtral_8x7b.yaml");
-    request.topology = {.nodes = 2, .devices_per_node = 8};
-    request.global_batch = 64;
-    request.sequence = 4096;
+    SetupRequest request = two_node_request();
     request.ep = 8;
     const Cluster cluster = load_cluster(configs + "clusters/dgx_h100.yaml");
     setup_ = setup_plans(request, cluster, search_setups(request, cluster)).at(0);
