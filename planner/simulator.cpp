@@ -109,11 +109,16 @@ class Simulation {
     for (int other = 0; other < kNumResources; ++other) {
       const bool own = std::find(task.uses.begin(), task.uses.end(), Resource(other)) != task.uses.end();
       if (own || users_[other] == 0) continue;
-      double worst = 1.0;
-      for (const Resource used : task.uses) worst = std::max(worst, slowdown(id, static_cast<int>(used), other));
-      rate /= worst;
+      rate /= slowdown(id, slowest_resource(task), other);
     }
     return rate;
+  }
+
+  // A collective over both tiers takes as long as its part between the nodes.
+  static int slowest_resource(const Task& task) {
+    int slowest = static_cast<int>(task.uses.front());
+    for (const Resource used : task.uses) slowest = std::max(slowest, static_cast<int>(used));
+    return slowest;
   }
 
   double slowdown(TaskId id, int victim, int aggressor) const {

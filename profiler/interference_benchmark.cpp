@@ -53,8 +53,10 @@ std::unique_ptr<Communicator> tier_group(World& world, Resource tier) {
 
 constexpr int kChunks = 8;
 
-// Time of the block on the slowest rank.
-Seconds run_block(World& world, Stream& compute, Stream& link, const Exchange& exchange, const BusyWork& work) {
+using Call = std::function<void(Stream&)>;
+
+// Time of the block on the slowest rank; what `work` issues goes to the stream `side`.
+Seconds run_block(World& world, Stream& side, Stream& link, const Call& exchange, const Call& work) {
   std::vector<std::unique_ptr<Event>> arrived, worked;
   world.communicator().barrier(link);
   link.synchronize();
@@ -62,9 +64,9 @@ Seconds run_block(World& world, Stream& compute, Stream& link, const Exchange& e
   for (int i = 0; i < kChunks; ++i) {
     exchange(link);
     link.record(*arrived.emplace_back(world.device().make_event()));
-    compute.wait(*arrived.back());
-    compute.enqueue(work);
-    compute.record(*worked.emplace_back(world.device().make_event()));
+    side.wait(*arrived.back());
+    work(side);
+    side.record(*worked.emplace_back(world.device().make_event()));
   }
   for (const auto& event : worked) {
     link.wait(*event);
@@ -93,30 +95,35 @@ TaskGraph block_graph() {
 // Prices the tasks of block_graph.
 class BlockCosts : public CostModel {
  public:
-  BlockCosts(const BlockTimes& times, const SlowDown& exchange_slow_down)
-      : times_(times), exchange_slow_down_(exchange_slow_down) {}
+  BlockCosts(const BlockTimes& times, Slowed slowed, const SlowDown& slow_down)
+      : times_(times), slowed_(slowed), slow_down_(slow_down) {}
   [[nodiscard]] CostEstimate kernel(const KernelWork& /*work*/) const override { return {.time = times_.work}; }
   [[nodiscard]] CostEstimate collective(const CollectiveWork& /*work*/) const override {
     return {.time = times_.exchange, .compute_share = times_.compute_share};
   }
   [[nodiscard]] double slowdown(Resource victim, Resource /*aggressor*/) const override {
-    return victim == Resource::kCompute ? 1.0 : exchange_slow_down_.factor;
+    return spares(victim) ? 1.0 : slow_down_.factor;
   }
   [[nodiscard]] Seconds delay(Resource victim, Resource /*aggressor*/) const override {
-    return victim == Resource::kCompute ? Seconds(0.0) : exchange_slow_down_.delay;
+    return spares(victim) ? Seconds(0.0) : slow_down_.delay;
   }
 
  private:
+  [[nodiscard]] bool spares(Resource victim) const {
+    return victim == Resource::kCompute && slowed_ == Slowed::kExchange;
+  }
+
   BlockTimes times_;
-  SlowDown exchange_slow_down_;
+  Slowed slowed_;
+  SlowDown slow_down_;
 };
 
 // The smallest value in [low, high] at which the block takes as long as measured, by halving.
-double value_that_explains(const BlockTimes& times, double low, double high,
+double value_that_explains(const BlockTimes& times, Slowed slowed, double low, double high,
                            const std::function<SlowDown(double)>& slow_down_of) {
   const TaskGraph graph = block_graph();
   const auto simulated = [&](double value) {
-    return simulate(graph, BlockCosts(times, slow_down_of(value))).makespan();
+    return simulate(graph, BlockCosts(times, slowed, slow_down_of(value))).makespan();
   };
   if (simulated(low) >= times.block) return low;
   if (simulated(high) <= times.block) return high;
@@ -128,46 +135,74 @@ double value_that_explains(const BlockTimes& times, double low, double high,
   return high;
 }
 
+// What `exchange` and `work`, one after the other and in a block, take. compute_share stays 0.
+BlockTimes measure_block(World& world, const Call& exchange, const Call& work, const RepeatOptions& options) {
+  const auto side = world.device().make_stream("side"), link = world.device().make_stream("link");
+  static_cast<void>(run_block(world, *side, *link, exchange, work));  // warms up
+  std::vector<double> works, exchanges, blocks;  // in turn, so that a machine that gets slower slows all three
+  for (int repeat = 0; repeat < options.repeats; ++repeat) {
+    works.push_back(time_block(world, *side, work, kChunks).value());
+    exchanges.push_back(time_block(world, *link, exchange, 2 * kChunks).value());
+    blocks.push_back(run_block(world, *side, *link, exchange, work).value());
+  }
+  return {.work = Seconds(quantile(std::move(works), 0.5)),
+          .exchange = Seconds(quantile(std::move(exchanges), 0.5)),
+          .block = Seconds(quantile(std::move(blocks), 0.5))};
+}
+
+using BlockPair = std::array<BlockTimes, kMessages.size()>;  // of small and large exchanges
+
 struct BlockConditions {
-  BusyWork work;
   Seconds synchronization;
   double cores_per_rank;
 };
 
-// What exchanges of one size and work take alone and in a block.
-BlockTimes measure_block(World& world, Communicator& group, std::size_t elements, const BlockConditions& with,
-                         const RepeatOptions& options) {
-  const Exchange exchange(world, group, elements);
-  const auto compute = world.device().make_stream("compute"), link = world.device().make_stream("link");
-  const auto issue_work = [&](Stream& stream) { stream.enqueue(with.work); };
-  static_cast<void>(run_block(world, *compute, *link, exchange, with.work));  // warms up
-  std::vector<double> works, exchanges, blocks;  // in turn, so that a machine that gets slower slows all three
-  for (int repeat = 0; repeat < options.repeats; ++repeat) {
-    works.push_back(time_block(world, *compute, issue_work, kChunks).value());
-    exchanges.push_back(time_block(world, *link, std::cref(exchange), 2 * kChunks).value());
-    blocks.push_back(run_block(world, *compute, *link, exchange, with.work).value());
+// Exchanges of one tier with work between them.
+BlockPair measure_work_blocks(World& world, Communicator& group, const BlockConditions& with,
+                              const RepeatOptions& options) {
+  const BusyWork work(world, kWork);
+  const Call issue_work = [&](Stream& stream) { stream.enqueue(work); };
+  const auto stream = world.device().make_stream("processor time");
+  BlockPair blocks;
+  for (std::size_t size = 0; size < kMessages.size(); ++size) {
+    const Exchange exchange(world, group, kMessages[size]);
+    blocks[size] = measure_block(world, std::cref(exchange), issue_work, options);
+    blocks[size].exchange = blocks[size].exchange + with.synchronization;
+    const Seconds processor_time = measure_processor_time(world, *stream, std::cref(exchange), options);
+    blocks[size].compute_share = compute_share(blocks[size].exchange, processor_time, with.cores_per_rank);
   }
-  BlockTimes times{.work = Seconds(quantile(std::move(works), 0.5)),
-                   .exchange = Seconds(quantile(std::move(exchanges), 0.5)) + with.synchronization,
-                   .block = Seconds(quantile(std::move(blocks), 0.5))};
-  const Seconds processor_time = measure_processor_time(world, *link, std::cref(exchange), options);
-  times.compute_share = compute_share(times.exchange, processor_time, with.cores_per_rank);
-  return times;
+  return blocks;
+}
+
+// Exchanges between nodes with exchanges inside them in the place of work.
+BlockPair measure_tier_blocks(World& world, Communicator& intra, Communicator& inter, const BlockConditions& with,
+                              const RepeatOptions& options) {
+  BlockPair blocks;
+  for (std::size_t size = 0; size < kMessages.size(); ++size) {
+    const Exchange inside(world, intra, kMessages[size]), between(world, inter, kMessages[size]);
+    blocks[size] = measure_block(world, std::cref(between), std::cref(inside), options);
+    blocks[size].work = blocks[size].work + with.synchronization;
+    blocks[size].exchange = blocks[size].exchange + with.synchronization;
+  }
+  return blocks;
 }
 
 }  // namespace
 
-SlowDown exchange_slow_down(const BlockTimes& small, const BlockTimes& large) {
+SlowDown slow_down_in_blocks(const BlockTimes& small, const BlockTimes& large, Slowed slowed) {
   constexpr double kMostFactor = 8.0;
   constexpr double kMostDelay = 0.05;
   SlowDown result;
-  for (int round = 0; round < 8; ++round) {
-    result.delay = Seconds(value_that_explains(small, 0.0, kMostDelay, [&](double delay) {
+  constexpr int kMostRounds = 100;
+  for (int round = 0; round < kMostRounds; ++round) {
+    const SlowDown last = result;
+    result.delay = Seconds(value_that_explains(small, slowed, 0.0, kMostDelay, [&](double delay) {
       return SlowDown{result.factor, Seconds(delay)};
     }));
-    result.factor = value_that_explains(large, 1.0, kMostFactor, [&](double factor) {
+    result.factor = value_that_explains(large, slowed, 1.0, kMostFactor, [&](double factor) {
       return SlowDown{factor, result.delay};
     });
+    if (result.factor == last.factor && result.delay == last.delay) break;
   }
   return result;
 }
@@ -197,15 +232,22 @@ std::vector<Contention> measure_contention(World& world, Seconds synchronization
                                            const RepeatOptions& options) {
   std::vector<Contention> result;
   const Topology topology = world.topology();
-  const BlockConditions with{BusyWork(world, kWork), synchronization, cores_per_rank};
-  for (const Resource tier : {Resource::kIntra, Resource::kInter}) {
-    const int ranks = tier == Resource::kIntra ? topology.devices_per_node : topology.nodes;
-    if (ranks == 1) continue;
-    const auto group = tier_group(world, tier);
-    const SlowDown slow_down = exchange_slow_down(measure_block(world, *group, kMessages[0], with, options),
-                                                  measure_block(world, *group, kMessages[1], with, options));
-    result.push_back(
-        {.victim = tier, .aggressor = Resource::kCompute, .factor = slow_down.factor, .delay = slow_down.delay});
+  const BlockConditions with{synchronization, cores_per_rank};
+  const auto intra = tier_group(world, Resource::kIntra), inter = tier_group(world, Resource::kInter);
+  const auto append = [&](Resource victim, Resource aggressor, const SlowDown& slow_down) {
+    result.push_back({victim, aggressor, slow_down.factor, slow_down.delay});
+  };
+  const auto beside_work = [&](Resource tier, Communicator& group) {
+    const BlockPair blocks = measure_work_blocks(world, group, with, options);
+    append(tier, Resource::kCompute, slow_down_in_blocks(blocks[0], blocks[1], Slowed::kExchange));
+  };
+  if (topology.devices_per_node > 1) beside_work(Resource::kIntra, *intra);
+  if (topology.nodes > 1) beside_work(Resource::kInter, *inter);
+  if (topology.devices_per_node > 1 && topology.nodes > 1) {
+    const BlockPair blocks = measure_tier_blocks(world, *intra, *inter, with, options);
+    const SlowDown mutual = slow_down_in_blocks(blocks[0], blocks[1], Slowed::kBoth);
+    append(Resource::kIntra, Resource::kInter, mutual);
+    append(Resource::kInter, Resource::kIntra, mutual);
   }
   return result;
 }

@@ -11,10 +11,10 @@ RepeatOptions brief() {
 
 // Work of 4 ms and exchanges of 0.5 ms: D1, eight works, C8 take 33 ms; with large exchanges of 1 ms, 34. Then nothing
 // is slowed.
-TEST(ExchangeSlowDown, IsNoneWhereTheBlocksTakeAsLongAsSimulated) {
-  const SlowDown none =
-      exchange_slow_down({.work = Seconds(4e-3), .exchange = Seconds(0.5e-3), .block = Seconds(33e-3)},
-                         {.work = Seconds(4e-3), .exchange = Seconds(1e-3), .block = Seconds(34e-3)});
+TEST(SlowDownInBlocks, IsNoneWhereTheBlocksTakeAsLongAsSimulated) {
+  const SlowDown none = slow_down_in_blocks(
+      {.work = Seconds(4e-3), .exchange = Seconds(0.5e-3), .block = Seconds(33e-3)},
+      {.work = Seconds(4e-3), .exchange = Seconds(1e-3), .block = Seconds(34e-3)}, Slowed::kExchange);
   EXPECT_EQ(none.factor, 1.0);
   EXPECT_EQ(none.delay, Seconds(0.0));
 }
@@ -22,32 +22,45 @@ TEST(ExchangeSlowDown, IsNoneWhereTheBlocksTakeAsLongAsSimulated) {
 // Exchanges bound the block: 16 of 6 ms take 96 ms, of 12 ms 192. Each of the eight works runs its 1 ms beside
 // exchanges, which does 1 / s of an exchange's millisecond: 8 (1 - 1 / s) more. s = 2 with small exchanges is a delay
 // of 6 ms where the factor is 1; with large ones that delay alone is s = 1.5, and s = 1.5 is what they show.
-TEST(ExchangeSlowDown, ADelayWeighsLessOnALargeExchange) {
-  const SlowDown found = exchange_slow_down(
+TEST(SlowDownInBlocks, ADelayWeighsLessOnALargeExchange) {
+  const SlowDown found = slow_down_in_blocks(
       {.work = Seconds(1e-3), .exchange = Seconds(6e-3), .block = Seconds(96e-3 + 8e-3 * (1.0 - 1.0 / 2.0))},
-      {.work = Seconds(1e-3), .exchange = Seconds(12e-3), .block = Seconds(192e-3 + 8e-3 * (1.0 - 1.0 / 1.5))});
+      {.work = Seconds(1e-3), .exchange = Seconds(12e-3), .block = Seconds(192e-3 + 8e-3 * (1.0 - 1.0 / 1.5))},
+      Slowed::kExchange);
   EXPECT_NEAR(found.factor, 1.0, 0.01);
   EXPECT_NEAR(found.delay.value(), 6e-3, 0.1e-3);
 }
 
 // As above, but the large ones are slowed by 3: factor + delay / 6 ms = 4, factor + delay / 12 ms = 3.
-TEST(ExchangeSlowDown, FindsFactorAndDelayTogether) {
-  const SlowDown found = exchange_slow_down(
+TEST(SlowDownInBlocks, FindsFactorAndDelayTogether) {
+  const SlowDown found = slow_down_in_blocks(
       {.work = Seconds(1e-3), .exchange = Seconds(6e-3), .block = Seconds(96e-3 + 8e-3 * (1.0 - 1.0 / 4.0))},
-      {.work = Seconds(1e-3), .exchange = Seconds(12e-3), .block = Seconds(192e-3 + 8e-3 * (1.0 - 1.0 / 3.0))});
+      {.work = Seconds(1e-3), .exchange = Seconds(12e-3), .block = Seconds(192e-3 + 8e-3 * (1.0 - 1.0 / 3.0))},
+      Slowed::kExchange);
   EXPECT_NEAR(found.factor, 2.0, 0.1);
   EXPECT_NEAR(found.delay.value(), 12e-3, 1e-3);
 }
 
 // Exchanges that take work's compute lengthen the block by themselves: with a share of 0.5, eight works of 4 ms lose
 // half of the 7.5 exchanges of 1 ms beside them and more.
-TEST(ExchangeSlowDown, WhatExchangesTakeOfTheWorkNeedsNoSlowDown) {
+TEST(SlowDownInBlocks, WhatExchangesTakeOfTheWorkNeedsNoSlowDown) {
   const BlockTimes large{
       .work = Seconds(4e-3), .exchange = Seconds(1e-3), .block = Seconds(37e-3), .compute_share = 0.5};
   const BlockTimes small{
       .work = Seconds(4e-3), .exchange = Seconds(0.1e-3), .block = Seconds(32.2e-3), .compute_share = 0.5};
-  EXPECT_EQ(exchange_slow_down(small, large).factor, 1.0);
-  EXPECT_GT(exchange_slow_down(small, {large.work, large.exchange, large.block, 0.0}).factor, 1.5);
+  EXPECT_EQ(slow_down_in_blocks(small, large, Slowed::kExchange).factor, 1.0);
+  EXPECT_GT(slow_down_in_blocks(small, {large.work, large.exchange, large.block, 0.0}, Slowed::kExchange).factor, 1.5);
+}
+
+// Where either slows the other by s, work of 1 ms takes s, in which an exchange does 1 ms: each of the eight works
+// costs s - 1 ms, whatever the size of the exchanges.
+TEST(SlowDownInBlocks, OfBothIsSharedByBoth) {
+  const SlowDown found = slow_down_in_blocks(
+      {.work = Seconds(1e-3), .exchange = Seconds(6e-3), .block = Seconds(96e-3 + 8e-3 * (2.0 - 1.0))},
+      {.work = Seconds(1e-3), .exchange = Seconds(12e-3), .block = Seconds(192e-3 + 8e-3 * (2.0 - 1.0))},
+      Slowed::kBoth);
+  EXPECT_NEAR(found.factor, 2.0, 0.02);
+  EXPECT_NEAR(found.delay.value(), 0.0, 0.05e-3);
 }
 
 TEST(MedianOf, TakesTheMedianOfEachNumber) {
@@ -73,15 +86,20 @@ TEST(MeasureContention, OneRankHasNobodyToWaitFor) {
   });
 }
 
-TEST(MeasureContention, TwoNodesGiveBothTiers) {
+TEST(MeasureContention, TwoNodesGiveBothTiersBesideWorkAndEachOther) {
   launch(Backend::kLocal, {.num_ranks = 4, .topology = Topology{2, 2}}, [](World& world) {
     EXPECT_GE(measure_synchronization(world, brief()), Seconds(0.0));
     const std::vector<Contention> contention = measure_contention(world, Seconds(0.0), 1.0, brief());
-    EXPECT_EQ(contention.size(), 2U);
+    using Pair = std::pair<Resource, Resource>;
+    std::vector<Pair> pairs;
     for (const Contention& one : contention) {
+      pairs.emplace_back(one.victim, one.aggressor);
       EXPECT_GE(one.factor, 1.0);
-      EXPECT_EQ(one.aggressor, Resource::kCompute);
     }
+    EXPECT_EQ(pairs, (std::vector<Pair>{{Resource::kIntra, Resource::kCompute},
+                                        {Resource::kInter, Resource::kCompute},
+                                        {Resource::kIntra, Resource::kInter},
+                                        {Resource::kInter, Resource::kIntra}}));
     return 0;
   });
 }
