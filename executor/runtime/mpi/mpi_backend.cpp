@@ -171,6 +171,11 @@ void check_num_ranks(const MpiSession& session, const LaunchOptions& options) {
   }
 }
 
+Seconds start_up_patience(const LaunchOptions& options) {
+  constexpr Seconds kLeast{60.0};
+  return options.start_up_patience.value_or(std::max(options.patience, kLeast));
+}
+
 }  // namespace
 
 bool is_mpi_built() {
@@ -185,7 +190,7 @@ bool is_mpi_started() {
 
 int launch_mpi(const LaunchOptions& options, const std::function<int(World&)>& body) {
   // Finalised when the process ends, not here: see launch().
-  static MpiSession session;
+  static MpiSession session(start_up_patience(options));
   session.begin(options.patience);
   check_num_ranks(session, options);
   const Outcome outcome = run_body(session, options, body);
