@@ -119,30 +119,81 @@ KernelSeries& series_of(std::vector<KernelSeries>& all, const KernelKey& key) {
   return found != all.end() ? *found : all.emplace_back(KernelSeries{op, pass, shape, {}});
 }
 
-void correct_series(KernelSeries& series, const std::vector<SizedPoint>& corrections, const CostModel& old_costs) {
-  const Price old_price = [&](double size) {
-    KernelWork work{.op = series.op, .pass = series.pass, .shape = series.shape};
+Price price_of(const KernelKey& key, const CostModel& costs) {
+  return [key, &costs](double size) {
+    const auto& [op, pass, shape] = key;
+    KernelWork work{.op = op, .pass = pass, .shape = shape};
     work.shape.rows = static_cast<std::int64_t>(size);
-    return old_costs.kernel(work);
+    return costs.kernel(work);
   };
+}
+
+std::vector<SizedPoint> points_of(const KernelSeries& series) {
   std::vector<SizedPoint> points;
   for (const KernelPoint& point : series.points) {
     points.push_back({.size = static_cast<double>(point.rows), .time = point.time});
   }
-  if (points.empty()) points = points_before(corrections, old_price);
+  return points;
+}
+
+void set_points(KernelSeries& series, const std::vector<SizedPoint>& points) {
   series.points.clear();
-  for (const SizedPoint& point : corrected_points(points, corrections, old_price)) {
+  for (const SizedPoint& point : points) {
     series.points.push_back({.rows = static_cast<std::int64_t>(point.size), .time = point.time});
   }
 }
 
+void correct_series(KernelSeries& series, const std::vector<SizedPoint>& corrections, const Price& old_price) {
+  std::vector<SizedPoint> points = points_of(series);
+  if (points.empty()) points = points_before(corrections, old_price);
+  set_points(series, corrected_points(points, corrections, old_price));
+}
+
+using KernelCorrections = std::map<KernelKey, std::vector<SizedPoint>>;  // by ascending size
+
+// The corrected series of the same backward: whole, or one of its halves.
+std::vector<KernelKey> other_cuts(const KernelKey& key, const KernelCorrections& corrections) {
+  constexpr std::array kCuts{Pass::kBackward, Pass::kInputGradient, Pass::kWeightGradient};
+  const auto& [op, pass, shape] = key;
+  std::vector<KernelKey> found;
+  if (std::find(kCuts.begin(), kCuts.end(), pass) == kCuts.end()) return found;
+  for (const Pass cut : kCuts) {
+    if (const KernelKey other{op, cut, shape}; corrections.contains(other)) found.push_back(other);
+  }
+  return found;
+}
+
+// A run has the backward of a layer whole or in halves; what it shows of the one says as much of the other.
+void move_other_cuts(Cluster& cluster, const KernelCorrections& corrections, const CostModel& old_costs) {
+  for (KernelSeries& series : cluster.kernels) {
+    const KernelKey key{series.op, series.pass, series.shape};
+    const std::vector<KernelKey> others = other_cuts(key, corrections);
+    if (others.empty() || corrections.contains(key)) continue;
+    std::vector<SizedPoint> points = points_of(series);
+    for (SizedPoint& point : points) {
+      double ratio = 0.0;
+      for (const KernelKey& other : others) {
+        ratio += ratio_at(corrections.at(other), price_of(other, old_costs), point.size) /
+                 static_cast<double>(others.size());
+      }
+      const std::string& source = corrections.at(others.front()).front().time.source;
+      point = scaled(point, price_of(key, old_costs)(point.size), ratio, source);
+    }
+    set_points(series, points);
+  }
+}
+
 void correct_kernels(Cluster& cluster, const std::vector<KernelCorrection>& corrections, const CostModel& old_costs) {
-  std::map<KernelKey, std::vector<SizedPoint>> by_series;
+  KernelCorrections by_series;
   for (const KernelCorrection& correction : corrections) {
     by_series[key_of(correction.work)].push_back(
         {.size = static_cast<double>(correction.work.shape.rows), .time = correction.time});
   }
-  for (const auto& [key, points] : by_series) correct_series(series_of(cluster.kernels, key), points, old_costs);
+  for (auto& [key, points] : by_series) {
+    sort_by_size(points);
+    correct_series(series_of(cluster.kernels, key), points, price_of(key, old_costs));
+  }
+  move_other_cuts(cluster, by_series, old_costs);
 }
 
 // ---- collectives ----
@@ -225,6 +276,15 @@ std::unique_ptr<CostModel> costs_alone(Cluster cluster) {
 }
 
 }  // namespace
+
+void merge(ClusterCorrections& into, const ClusterCorrections& from) {
+  into.kernels.insert(into.kernels.end(), from.kernels.begin(), from.kernels.end());
+  into.collectives.insert(into.collectives.end(), from.collectives.begin(), from.collectives.end());
+  if (from.synchronization) into.synchronization = from.synchronization;
+  if (from.launch_latency) into.launch_latency = from.launch_latency;
+  into.contention.insert(into.contention.end(), from.contention.begin(), from.contention.end());
+  into.compute_share_factor *= from.compute_share_factor;
+}
 
 Cluster corrected(const Cluster& cluster, const ClusterCorrections& corrections) {
   Cluster result = cluster;

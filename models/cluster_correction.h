@@ -39,13 +39,18 @@ struct ClusterCorrections {
   double compute_share_factor = 1.0;  // on the compute share of every collective
 };
 
+// Both; where they give the same shared number, that of `from`. REQUIRES: not the same work in both.
+void merge(ClusterCorrections& into, const ClusterCorrections& from);
+
 // `cluster` with its numbers replaced; without corrections the very same.
 // A corrected point stands at its size with the new time. The other points of its series move by the ratio of new to
 // old price: linear over the logarithm of the size between two corrected points, the nearest's beyond. A run tries few
 // sizes, and those it did not try must not look better only because they were not tried. Their source becomes
-// "scaled, " and that of the correction. Work without a series gets one, with what it cost before as the other points.
-// A collective that takes longer takes the same of the compute over its whole time (CollectivePoint::compute_share).
-// Fits are made again from the points; published ones stay. REQUIRES: times above zero, work that costs something.
+// "scaled, " and that of the correction. So do the series of the same backward in another cut (whole, or one of its
+// halves) that are not corrected themselves. Work without a series gets one, with what it cost before as the other
+// points. A collective that takes longer takes the same of the compute over its whole time
+// (CollectivePoint::compute_share). Fits are made again from the points; published ones stay. REQUIRES: times above
+// zero, work that costs something.
 [[nodiscard]] Cluster corrected(const Cluster& cluster, const ClusterCorrections& corrections);
 
 }  // namespace sextant

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <memory>
 #include <set>
 #include <tuple>
@@ -16,6 +15,7 @@
 #include "planner/observed_step.h"
 #include "planner/schedule.h"
 #include "planner/simulator.h"
+#include "profiler/refit_unknown.h"
 
 namespace sextant {
 namespace {
@@ -79,27 +79,6 @@ std::vector<Timeline> stretched(std::vector<Timeline> ranks, double factor) {
 struct Change {
   RefitTerm term;
   ClusterCorrections corrections;
-};
-
-void merge(ClusterCorrections& into, const ClusterCorrections& from) {
-  into.kernels.insert(into.kernels.end(), from.kernels.begin(), from.kernels.end());
-  into.collectives.insert(into.collectives.end(), from.collectives.begin(), from.collectives.end());
-  if (from.synchronization) into.synchronization = from.synchronization;
-  if (from.launch_latency) into.launch_latency = from.launch_latency;
-  into.contention.insert(into.contention.end(), from.contention.begin(), from.contention.end());
-  into.compute_share_factor *= from.compute_share_factor;
-}
-
-// A number whose tasks take the longer the larger it is, found by simulation.
-struct Unknown {
-  std::string name{};
-  std::vector<TaskId> tasks{};
-  double low = 0.0;
-  double high = 0.0;
-  double old_value = 1.0;
-  std::function<ClusterCorrections(double)> corrections{};
-  std::function<void(RefitTerm&)> describe{};  // where the value stands for other numbers
-  double value = 1.0;
 };
 
 class Refitter {
@@ -230,7 +209,7 @@ class Refitter {
     std::vector<Unknown> unknowns = kernels_never_alone();
     for (Unknown& unknown : pairs_of_contention()) unknowns.push_back(std::move(unknown));
     if (std::optional<Unknown> share = compute_share()) unknowns.push_back(std::move(*share));
-    solve(unknowns);
+    find_unknowns(unknowns, {.graph = graph_, .observed = observed_, .cluster = cluster_, .known = corrections_});
     for (const Unknown& unknown : unknowns) keep_solved(unknown);
   }
 
@@ -321,22 +300,13 @@ class Refitter {
                         .low = pair.delay > Seconds(0.0) ? 0.0 : 1.0,
                         .high = kMostFactor,
                         .old_value = pair.factor,
-                        .corrections =
-                            [pair](double strength) {
-                              const Contention slowed = at_strength(pair, strength);
-                              return ClusterCorrections{.contention = {{.victim = pair.victim,
-                                                                        .aggressor = pair.aggressor,
-                                                                        .factor = slowed.factor,
-                                                                        .delay = slowed.delay}}};
-                            },
-                        .describe =
-                            [pair, name](RefitTerm& term) {
-                              if (term.new_value >= 1.0) return;
-                              term.name = name + ", factor 1 and delay";
-                              term.unit = RefitTerm::Unit::kSeconds;
-                              term.old_value = pair.delay.value();
-                              term.new_value = at_strength(pair, term.new_value).delay.value();
-                            }});
+                        .corrections = [pair](double strength) {
+                          const Contention slowed = at_strength(pair, strength);
+                          return ClusterCorrections{.contention = {{.victim = pair.victim,
+                                                                    .aggressor = pair.aggressor,
+                                                                    .factor = slowed.factor,
+                                                                    .delay = slowed.delay}}};
+                        }});
   }
 
   // One number for factor and delay: from 1 on the factor, below it a factor of 1 and this part of the delay.
@@ -374,93 +344,28 @@ class Refitter {
                    }};
   }
 
-  [[nodiscard]] Seconds measured_sum(const Unknown& unknown) const {
-    Seconds sum;
-    for (const TaskId task : unknown.tasks) sum += observed_.spans[static_cast<std::size_t>(task)].mean;
-    return sum;
-  }
-
-  [[nodiscard]] Seconds error_of_sum(const Unknown& unknown) const {
-    double squares = 0.0;
-    for (const TaskId task : unknown.tasks) {
-      const double error_s = observed_.spans[static_cast<std::size_t>(task)].error.value();
-      squares += error_s * error_s;
-    }
-    return Seconds(std::sqrt(squares));
-  }
-
-  [[nodiscard]] static Seconds sum_of(const Unknown& unknown, const Timeline& timeline) {
-    Seconds sum;
-    for (const TaskId task : unknown.tasks) {
-      const TaskSpan& span = timeline.spans[static_cast<std::size_t>(task)];
-      sum += span.end - span.start;
-    }
-    return sum;
-  }
-
-  [[nodiscard]] Timeline simulated(const ClusterCorrections& corrections) const {
-    return simulate(graph_, *make_cost_model(corrected(cluster_, corrections)));
-  }
-
-  // All that is known so far, with `unknown` at `value` and the other unknowns where they are.
-  [[nodiscard]] Seconds simulated_sum(const std::vector<Unknown>& unknowns, const Unknown& unknown,
-                                      double value) const {
-    ClusterCorrections corrections = corrections_;
-    for (const Unknown& other : unknowns) {
-      const double at = &other == &unknown ? value : other.value;
-      if (at != other.old_value) merge(corrections, other.corrections(at));
-    }
-    return sum_of(unknown, simulated(corrections));
-  }
-
-  // The value at which the simulated tasks last as long as the measured ones, or the nearest in its range; what it is
-  // where they do already, within their noise, or where it changes nothing.
-  [[nodiscard]] double value_that_explains(const std::vector<Unknown>& unknowns, const Unknown& unknown) const {
-    const Seconds target = measured_sum(unknown);
-    const Seconds now = simulated_sum(unknowns, unknown, unknown.value);
-    const Seconds noise = std::max(kRounding * target, 2.0 * error_of_sum(unknown));
-    if (now > target - noise && now < target + noise) return unknown.value;
-    double low = unknown.low;
-    double high = unknown.high;
-    const Seconds at_low = simulated_sum(unknowns, unknown, low);
-    const Seconds at_high = simulated_sum(unknowns, unknown, high);
-    if (at_high - at_low < kRounding * target) return unknown.value;
-    if (at_low >= target) return low;
-    if (at_high <= target) return high;
-    while (high - low > std::max(1e-5 * high, 1e-8 * unknown.high)) {
-      const double middle = 0.5 * (low + high);
-      (simulated_sum(unknowns, unknown, middle) < target ? low : high) = middle;
-    }
-    return 0.5 * (low + high);
-  }
-
-  void solve(std::vector<Unknown>& unknowns) const {
-    constexpr int kMostRounds = 12;
-    for (Unknown& unknown : unknowns) unknown.value = unknown.old_value;
-    for (int round = 0; round < kMostRounds; ++round) {
-      double moved = 0.0;
-      for (Unknown& unknown : unknowns) {
-        const double value = value_that_explains(unknowns, unknown);
-        moved = std::max(moved, std::abs(value - unknown.value) / unknown.high);
-        unknown.value = value;
-      }
-      if (moved < 1e-5) return;
-    }
+  // A strength below 1 is told by what it leaves of the delay.
+  void tell_delay(Change& change) const {
+    const ContentionCorrection& pair = change.corrections.contention.front();
+    change.term.name = fmt::format("{} beside {}, factor 1 and delay", to_text(pair.victim), to_text(pair.aggressor));
+    change.term.unit = RefitTerm::Unit::kSeconds;
+    change.term.old_value = pair_in_cluster(pair.victim, pair.aggressor).delay.value();
+    change.term.new_value = pair.delay->value();
   }
 
   void keep_solved(const Unknown& unknown) {
     const auto count = static_cast<double>(unknown.tasks.size());
     Change change;
     change.term = {.name = unknown.name,
-                   .predicted = sum_of(unknown, before_) / count,
-                   .measured = measured_sum(unknown) / count,
+                   .predicted = simulated_sum(unknown, before_) / count,
+                   .measured = measured_sum(unknown, observed_) / count,
                    .samples = static_cast<int>(unknown.tasks.size()),
                    .is_off = unknown.value != unknown.old_value,
                    .unit = RefitTerm::Unit::kFactor,
                    .old_value = unknown.old_value,
                    .new_value = unknown.value};
     if (change.term.is_off) change.corrections = unknown.corrections(unknown.value);
-    if (unknown.describe) unknown.describe(change.term);
+    if (unknown.value < 1.0 && !change.corrections.contention.empty()) tell_delay(change);
     keep(std::move(change));
   }
 
@@ -474,7 +379,9 @@ class Refitter {
                 .before = before_.makespan()};
     bool any_off = false;
     for (Change& change : changes_) {
-      if (change.term.is_off) change.term.effect = simulated(change.corrections).makespan() - refit.before;
+      if (change.term.is_off)
+        change.term.effect =
+            simulate(graph_, *make_cost_model(corrected(cluster_, change.corrections))).makespan() - refit.before;
       any_off = any_off || change.term.is_off;
       refit.terms.push_back(std::move(change.term));
     }

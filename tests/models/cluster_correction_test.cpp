@@ -79,6 +79,22 @@ TEST(Corrected, WorkWithoutASeriesKeepsItsShape) {
   EXPECT_DOUBLE_EQ(price(result, more) / price(result, backward), growth);
 }
 
+TEST(Corrected, HalvesOfABackwardMoveWithTheWhole) {
+  // The whole at 64 rows from 74 to 111 us: half a backward of 74 us too; the forward stays.
+  Cluster cluster = small_cluster();
+  for (const Pass pass : {Pass::kBackward, Pass::kWeightGradient}) {
+    cluster.kernels.push_back(cluster.kernels.front());
+    cluster.kernels.back().pass = pass;
+  }
+  KernelWork backward = expert(64), half = expert(64);
+  backward.pass = Pass::kBackward;
+  half.pass = Pass::kWeightGradient;
+  const Cluster result = corrected(cluster, {.kernels = {{backward, from_run(Seconds(111e-6))}}});
+  EXPECT_DOUBLE_EQ(price(result, half).value(), 111e-6);
+  EXPECT_EQ(result.kernels[2].points[1].time.source, "scaled, refitted from run a of b");
+  EXPECT_EQ(result.kernels[0], cluster.kernels[0]);
+}
+
 TEST(Corrected, APublishedFitStays) {
   Cluster cluster = small_cluster();
   cluster.kernel_fits = {
