@@ -94,6 +94,8 @@ class Refitter {
         observed_(observe_step(graph_, plan.step.layout, stretched(step.ranks, measured_ / traced_))) {}
 
   Refit run() {
+    find_kernels_off();
+    part_moved_ = part_of_shortfall_moved();
     refit_kernels();
     refit_collectives();
     refit_latency();
@@ -117,23 +119,92 @@ class Refitter {
   // Work that costs nothing is no work of the cost model.
   [[nodiscard]] bool is_priced(const Work& work) const { return costs_->cost(work).time > Seconds(0.0); }
 
+  [[nodiscard]] const KernelWork* usable_kernel(const ObservedWork& work) const {
+    const auto* kernel = std::get_if<KernelWork>(&work.work);
+    return kernel != nullptr && is_usable(work.alone) && is_priced(work.work) ? kernel : nullptr;
+  }
+
   // With one size of a series off, all its sizes take what the run showed: they are read together.
-  void refit_kernels() {
-    std::set<SeriesKey> off;
+  void find_kernels_off() {
     for (const ObservedWork& work : observed_.works) {
-      const auto* kernel = std::get_if<KernelWork>(&work.work);
-      if (kernel == nullptr || !is_usable(work.alone) || !is_priced(work.work)) continue;
+      const KernelWork* kernel = usable_kernel(work);
+      if (kernel == nullptr) continue;
       seen_alone_.insert(series_of(*kernel));
-      if (is_off(costs_->cost(work.work), work.alone)) off.insert(series_of(*kernel));
+      if (is_off(costs_->cost(work.work), work.alone)) kernels_off_.insert(series_of(*kernel));
     }
+  }
+
+  void refit_kernels() {
     for (const ObservedWork& work : observed_.works) {
-      const auto* kernel = std::get_if<KernelWork>(&work.work);
-      if (kernel == nullptr || !is_usable(work.alone) || !is_priced(work.work)) continue;
-      Change change = number(name_of(work.work), costs_->cost(work.work).time, work.alone);
-      change.term.is_off = off.contains(series_of(*kernel));
-      if (change.term.is_off) change.corrections.kernels.push_back({*kernel, point_of(work.alone)});
+      const KernelWork* kernel = usable_kernel(work);
+      if (kernel == nullptr) continue;
+      const Seconds predicted = costs_->cost(work.work).time;
+      Change change = number(name_of(work.work), predicted, work.alone);
+      change.term.is_off = kernels_off_.contains(series_of(*kernel));
+      if (change.term.is_off) {
+        Spread spread = work.alone;
+        spread.mean += part_moved_ * std::max(Seconds(0.0), predicted - spread.mean);
+        change.term.new_value = spread.mean.value();
+        change.corrections.kernels.push_back({*kernel, point_of(spread)});
+      }
       keep(std::move(change));
     }
+  }
+
+  // ---- ranks that wait for a core ----
+  // Where ranks share cores, one that has a core runs its kernel faster than the profile found, with all ranks at it,
+  // and the others wait as much longer at the next collective. Such time goes back to the kernels, since it grows with
+  // them and not with the number of collectives: as much of it as the kernels lack and the waits have too much.
+
+  [[nodiscard]] double part_of_shortfall_moved() const {
+    const Seconds lacking = shortfall_of_kernels();
+    const Seconds waits = waits_beyond_prediction();
+    if (!are_collectives_off() || lacking <= Seconds(0.0) || waits <= Seconds(0.0)) return 0.0;
+    return std::min(1.0, waits / lacking);
+  }
+
+  // Over a rank's step; what kernels within their noise lack is taken from it, as these keep the prediction.
+  [[nodiscard]] Seconds waits_beyond_prediction() const {
+    Seconds waits = static_cast<double>(count_collectives()) * (waiting() - cluster_.synchronization);
+    for (const ObservedWork& work : observed_.works) {
+      const KernelWork* kernel = usable_kernel(work);
+      if (kernel == nullptr || kernels_off_.contains(series_of(*kernel))) continue;
+      waits -= static_cast<double>(work.tasks.size()) * (costs_->cost(work.work).time - work.alone.mean);
+    }
+    return waits;
+  }
+
+  // Over a rank's step.
+  [[nodiscard]] Seconds shortfall_of_kernels() const {
+    Seconds sum;
+    for (const ObservedWork& work : observed_.works) {
+      const auto* kernel = std::get_if<KernelWork>(&work.work);
+      if (kernel == nullptr || !is_priced(work.work)) continue;
+      if (seen_alone_.contains(series_of(*kernel))) {
+        if (!kernels_off_.contains(series_of(*kernel)) || !is_usable(work.alone)) continue;
+        const Seconds lacking = costs_->cost(work.work).time - work.alone.mean;
+        sum += static_cast<double>(work.tasks.size()) * std::max(Seconds(0.0), lacking);
+      } else {
+        sum += shortfall_beside_others(work.tasks);
+      }
+    }
+    return sum;
+  }
+
+  [[nodiscard]] Seconds shortfall_beside_others(const std::vector<TaskId>& tasks) const {
+    const Unknown unknown{.tasks = tasks};
+    return std::max(Seconds(0.0), simulated_sum(unknown, before_) - measured_sum(unknown, observed_));
+  }
+
+  [[nodiscard]] std::ptrdiff_t count_collectives() const {
+    return std::count_if(graph_.tasks.begin(), graph_.tasks.end(),
+                         [&](const Task& task) { return is_collective(task) && is_priced(task.work); });
+  }
+
+  // At a collective, with what hand-overs add to it.
+  [[nodiscard]] Seconds waiting() const {
+    const bool is_known = observed_.waiting.count > 0;
+    return (is_known ? observed_.waiting.mean : cluster_.synchronization) + observed_.late_start;
   }
 
   // Spans are compared with their waits, as prediction and run may cut them differently.
@@ -164,12 +235,15 @@ class Refitter {
   }
 
   void refit_waiting() {
-    Spread waiting = observed_.waiting;
-    if (waiting.count == 0) waiting.mean = cluster_.synchronization;
-    waiting.mean += observed_.late_start;
-    Change change = number("waiting at a collective", cluster_.synchronization, waiting);
-    change.term.is_off = true;
-    change.corrections.synchronization = waiting.mean;
+    Spread measured = observed_.waiting;
+    measured.mean = waiting();
+    Change change = number("waiting at a collective", cluster_.synchronization, measured);
+    const Seconds beyond = waits_beyond_prediction() - part_moved_ * shortfall_of_kernels();
+    const Seconds left =
+        std::max(Seconds(0.0), cluster_.synchronization + beyond / static_cast<double>(count_collectives()));
+    change.term.is_off = is_off(cluster_.synchronization, {.mean = left});
+    change.term.new_value = left.value();
+    if (change.term.is_off) change.corrections.synchronization = left;
     keep(std::move(change));
   }
 
@@ -237,6 +311,7 @@ class Refitter {
       if (kernel == nullptr || series_of(*kernel) != key || !is_priced(work.work)) continue;
       works.push_back(*kernel);
       unknown.tasks.insert(unknown.tasks.end(), work.tasks.begin(), work.tasks.end());
+      unknown.moved += part_moved_ * shortfall_beside_others(work.tasks);
     }
     unknown.corrections = [this, works](double factor) {
       ClusterCorrections corrections;
@@ -399,6 +474,8 @@ class Refitter {
   Seconds measured_;
   ObservedStep observed_;
   std::set<SeriesKey> seen_alone_;
+  std::set<SeriesKey> kernels_off_;
+  double part_moved_ = 0.0;  // of what kernels lack, from the waits
   ClusterCorrections corrections_;
   std::vector<Change> changes_;
 };

@@ -32,7 +32,7 @@ Seconds time_at(const std::vector<Unknown>& unknowns, const Unknown& unknown, do
 
 double value_that_explains(const std::vector<Unknown>& unknowns, const Unknown& unknown, const UnknownsOf& of) {
   const auto simulated = [&](double value) { return time_at(unknowns, unknown, value, of); };
-  const Seconds target = measured_sum(unknown, of.observed);
+  const Seconds target = measured_sum(unknown, of.observed) + unknown.moved;
   const Seconds noise = std::max(kRounding * target, 2.0 * error_of_sum(unknown, of.observed));
   const Seconds now = simulated(unknown.value);
   if (now > target - noise && now < target + noise) return unknown.value;

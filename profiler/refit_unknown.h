@@ -20,10 +20,11 @@ struct Unknown {
   double high = 0.0;
   double old_value = 1.0;                                   // at which it corrects nothing
   std::function<ClusterCorrections(double)> corrections{};  // that the number stands for
+  Seconds moved{};                                          // counted with the measured time of its tasks
   double value = 1.0;
 };
 
-// Sum over an unknown's tasks.
+// Sum over an unknown's tasks; measured without `moved`.
 [[nodiscard]] Seconds measured_sum(const Unknown& unknown, const ObservedStep& observed);
 [[nodiscard]] Seconds simulated_sum(const Unknown& unknown, const Timeline& timeline);
 

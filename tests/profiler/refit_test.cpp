@@ -199,6 +199,30 @@ TEST(Refit, WaitingIsTheMeanOverRanksThatComeAtDifferentTimes) {
   expect_near(result.after, result.measured);
 }
 
+TEST(Refit, WaitsForACoreGoBackToTheKernels) {
+  // Ranks 0 and 3 run every kernel before a collective 2 ms shorter than predicted and wait 2 ms longer there, one in
+  // each pair, as if two ranks took turns on a core. The step is as predicted, and so stays the cluster.
+  Cluster cluster = cluster_for(kSequentialPlan);
+  cluster.synchronization = Seconds(0.1 * kMs);
+  MeasuredStep step = run_on(kSequentialPlan, cluster);
+  const TaskGraph graph = build_step_graph(kSequentialPlan.step, kSequentialPlan.schedule);
+  const std::vector<TaskId> order = topological_order(graph);
+  for (std::size_t i = 1; i < order.size(); ++i) {
+    const auto id = static_cast<std::size_t>(order[i]);
+    const auto previous = static_cast<std::size_t>(order[i - 1]);
+    if (std::holds_alternative<KernelWork>(graph.tasks[id].work)) continue;
+    if (std::holds_alternative<CollectiveWork>(graph.tasks[previous].work)) continue;
+    for (const std::size_t rank : {0U, 3U}) {  // they come first
+      step.ranks[rank].spans[previous].end -= Seconds(2 * kMs);
+      step.ranks[rank].spans[id].start -= Seconds(2 * kMs);
+    }
+  }
+  const Refit result = refit(kSequentialPlan, cluster, step);
+  expect_near(result.after, result.measured);
+  expect_near(expert_time(result.cluster, kSequentialPlan, 240), expert_time(cluster, kSequentialPlan, 240));
+  EXPECT_LT(result.cluster.synchronization, Seconds(0.2 * kMs));
+}
+
 TEST(Refit, TheHandOverBetweenQueuesIsMeasured) {
   Cluster cluster = cluster_for(kOverlapping);
   cluster.launch_latency = Seconds(0.1 * kMs);

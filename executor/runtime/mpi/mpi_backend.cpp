@@ -149,6 +149,10 @@ std::exception_ptr with_silent_ranks(const MpiSession& session, const std::excep
 }
 
 JobOutcome agree_on_outcome(MpiSession& session, const LaunchOptions& options, const Outcome& outcome) {
+  // A rank has died, maybe rank 0, and Open MPI ends a process that sends to it before this could tell.
+  if (MpiSession::is_asked_to_end() && outcome.error && !is_common(outcome.error)) {
+    end_job_alone(session, options, outcome.error);
+  }
   const MpiWait wait{.session = session,
                      .who = [&] { return fmt::format("rank {}: end of the job", session.rank()); },
                      .patience = patience_for_others(session, outcome),
