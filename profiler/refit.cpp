@@ -446,6 +446,38 @@ class Refitter {
 
   // ---- the answer ----
 
+  [[nodiscard]] MeasuredPoint old_point(const Work& work) const {
+    const bool is_kernel = std::holds_alternative<KernelWork>(work);
+    const Seconds time = costs_->cost(work).time - (is_kernel ? Seconds(0.0) : cluster_.synchronization);
+    return {.median = time, .low = time, .high = time, .repeats = 1};
+  }
+
+  // The change without what it does to other sizes of its series that the run showed too.
+  [[nodiscard]] ClusterCorrections isolated(const Change& change) const {
+    ClusterCorrections corrections = change.corrections;
+    for (const KernelCorrection& own : change.corrections.kernels) {
+      for (const KernelCorrection& other : corrections_.kernels) {
+        const bool is_other = series_of(other.work) == series_of(own.work) && other.work.shape != own.work.shape;
+        if (is_other) corrections.kernels.push_back({other.work, old_point(other.work)});
+      }
+    }
+    for (const CollectiveCorrection& own : change.corrections.collectives) {
+      for (const CollectiveCorrection& other : corrections_.collectives) {
+        const bool is_series = other.work.op == own.work.op && other.work.group == own.work.group;
+        if (is_series && other.work.buffer != own.work.buffer) {
+          corrections.collectives.push_back({other.work, old_point(other.work)});
+        }
+      }
+    }
+    return corrections;
+  }
+
+  // On the predicted step.
+  [[nodiscard]] Seconds effect_of(const Change& change) const {
+    const std::unique_ptr<CostModel> costs = make_cost_model(corrected(cluster_, isolated(change)));
+    return simulate(graph_, *costs).makespan() - before_.makespan();
+  }
+
   [[nodiscard]] Refit result() {
     Refit refit{.cluster = corrected(cluster_, corrections_),
                 .terms = {},
@@ -454,9 +486,7 @@ class Refitter {
                 .before = before_.makespan()};
     bool any_off = false;
     for (Change& change : changes_) {
-      if (change.term.is_off)
-        change.term.effect =
-            simulate(graph_, *make_cost_model(corrected(cluster_, change.corrections))).makespan() - refit.before;
+      if (change.term.is_off) change.term.effect = effect_of(change);
       any_off = any_off || change.term.is_off;
       refit.terms.push_back(std::move(change.term));
     }

@@ -31,7 +31,7 @@ struct RefitTerm {
   Unit unit = Unit::kSeconds;
   double old_value = 0.0;  // in the cluster file
   double new_value = 0.0;
-  Seconds effect{};  // on the predicted step, of this change alone
+  Seconds effect{};  // on the predicted step, of this change alone: other sizes that the run showed too stay
 };
 
 struct Refit {
