@@ -47,7 +47,8 @@ struct Refit {
 };
 
 // Folds one step of a run into `cluster` (models/cluster_correction.h):
-//   kernels        the mean span where nothing ran beside them
+//   kernels        the mean span where nothing ran beside them; where they are shorter and waits longer than predicted,
+//                  as on shared cores, they keep of the prediction what the waits have too much
 //   collectives    the mean transfer, and Cluster::synchronization the mean wait, where nothing ran beside them, with
 //                  what hand-overs take beyond their median; only when some collective's span or the hand-over is off:
 //                  else prediction and run may cut the same time differently
