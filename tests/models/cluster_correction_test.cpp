@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "models/error.h"
+#include "models/yaml_io.h"
 #include "tests/fakes/small_cluster.h"
 
 namespace sextant {
@@ -93,6 +93,21 @@ TEST(Corrected, HalvesOfABackwardMoveWithTheWhole) {
   EXPECT_DOUBLE_EQ(price(result, half).value(), 111e-6);
   EXPECT_EQ(result.kernels[2].points[1].time.source, "scaled, refitted from run a of b");
   EXPECT_EQ(result.kernels[0], cluster.kernels[0]);
+}
+
+TEST(Corrected, NewSeriesReadBackWhateverTheSizes) {
+  // A quarter of 2 rows and half of 1 are one row, which stands once.
+  Cluster cluster = small_cluster();
+  fit_cluster(cluster);
+  ClusterCorrections corrections;
+  for (const std::int64_t rows : {2, 1, 4, 64, 128}) {
+    KernelWork backward = expert(rows);
+    backward.pass = Pass::kBackward;
+    corrections.kernels.push_back({backward, from_run(2.0 * price(cluster, backward))});
+  }
+  const Cluster result = corrected(cluster, corrections);
+  EXPECT_EQ(result.kernels.back().points.front().rows, 1);
+  EXPECT_EQ(parse_cluster(ConfigNode::parse(cluster_to_yaml(result), "text")), result);
 }
 
 TEST(Corrected, APublishedFitStays) {
