@@ -55,7 +55,8 @@ MeasuredPoint parse_measured(const ConfigNode& node) {
   MeasuredPoint point{.median = node["median"].as_seconds(),
                       .low = node["low"].as_seconds(),
                       .high = node["high"].as_seconds(),
-                      .repeats = node["repeats"].as_count()};
+                      .repeats = node["repeats"].as_count(),
+                      .source = node.has("source") ? node["source"].as_string() : ""};
   if (point.median <= Seconds(0.0)) node["median"].fail("found zero, expected a positive time");
   if (point.low > point.median) node["low"].fail("exceeds median");
   if (point.high < point.median) node["high"].fail("is below median");
@@ -97,7 +98,7 @@ GroupShape parse_group(const ConfigNode& node) {
 std::vector<CollectivePoint> parse_collective_points(const ConfigNode& list) {
   std::vector<CollectivePoint> points;
   for (const ConfigNode& item : list.items()) {
-    item.expect_keys({"buffer", "median", "low", "high", "repeats"}, {"compute_share"});
+    item.expect_keys({"buffer", "median", "low", "high", "repeats"}, {"compute_share", "source"});
     points.push_back({.buffer = item["buffer"].as_bytes(), .time = parse_measured(item)});
     if (item.has("compute_share")) points.back().compute_share = item["compute_share"].as_double(0.0, 1.0);
     if (points.back().buffer <= Bytes(0.0)) item["buffer"].fail("found zero, expected a positive size");
@@ -135,7 +136,7 @@ KernelSeries parse_kernel(const ConfigNode& node) {
   series.pass = parse_enum<Pass>(node["pass"], kNumPasses);
   series.shape = parse_shape(node["shape"]);
   for (const ConfigNode& item : node["points"].items()) {
-    item.expect_keys({"rows", "median", "low", "high", "repeats"});
+    item.expect_keys({"rows", "median", "low", "high", "repeats"}, {"source"});
     series.points.push_back({.rows = item["rows"].as_int(1, std::int64_t{1} << 53), .time = parse_measured(item)});
     require_ascending(series.points, &KernelPoint::rows, item["rows"]);
   }
@@ -216,6 +217,7 @@ void write_measured(YamlWriter& writer, const MeasuredPoint& point) {
       .entry("low", to_exact_text(point.low))
       .entry("high", to_exact_text(point.high))
       .entry("repeats", point.repeats);
+  if (!point.source.empty()) writer.entry("source", point.source);
 }
 
 void write_residual(YamlWriter& writer, const FitResidual& residual) {

@@ -25,6 +25,8 @@ struct MeasuredPoint {
   Seconds low{};   // 10th percentile over the repeats
   Seconds high{};  // 90th percentile
   int repeats = 0;
+  std::string
+      source{};  // of a point that a run put in place of the profile's (models/cluster_correction.h); else empty
   bool operator==(const MeasuredPoint&) const = default;
 };
 

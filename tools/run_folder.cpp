@@ -60,6 +60,11 @@ bool holds_finished_run(const fs::path& path) {
   return fs::exists(path / kSummary);
 }
 
+std::string folder_name(const std::filesystem::path& folder) {
+  const std::filesystem::path clean = std::filesystem::absolute(folder).lexically_normal();
+  return (clean.has_filename() ? clean : clean.parent_path()).filename().string();
+}
+
 fs::path checkpoint_path(const fs::path& run_folder) {
   return run_folder / "checkpoint.safetensors";
 }

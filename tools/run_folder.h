@@ -45,6 +45,10 @@ class RunFolder {
   std::ofstream log_;
 };
 
+inline constexpr const char* kRunSchema = "sextant/run@1";  // of summary.json
+
+// "run" of "a/run/".
+[[nodiscard]] std::string folder_name(const std::filesystem::path& folder);
 // Where a run keeps its checkpoint.
 [[nodiscard]] std::filesystem::path checkpoint_path(const std::filesystem::path& run_folder);
 // True when `path` holds a finished run.

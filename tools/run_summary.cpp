@@ -8,6 +8,7 @@
 #include "models/layout.h"
 #include "models/units.h"
 #include "tools/chrome_trace.h"
+#include "tools/run_folder.h"
 #include "tools/used_resources.h"
 
 namespace sextant {
@@ -114,7 +115,7 @@ std::string trace_json(const RunResults& results) {
 
 std::string summary_json(const RunResults& results) {
   const TrainSummary& summary = results.summary;
-  Json json{{"schema", "sextant/run@1"},
+  Json json{{"schema", kRunSchema},
             {"date", results.date},
             {"backend", results.backend},
             {"ranks", results.plan.step.layout.world_size()},

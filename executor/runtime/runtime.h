@@ -129,6 +129,9 @@ struct LaunchOptions {
   std::optional<Topology> topology = std::nullopt;
   // A collective or host-side gather that waits longer for other ranks fails with a BackendError.
   Seconds patience{300.0};
+  // kMpi: the same of the calls by which MPI begins and ends; nothing but the end of the process, with a line on stderr
+  // and exit code 4, ends them early. Default: `patience`, at least a minute, as processes do not start together.
+  std::optional<Seconds> start_up_patience = std::nullopt;
   // Tells the user of an error that cannot leave launch() (below) and returns the job's exit code.
   // Default: "sextant: <text>" on stderr; 2 for ConfigError, 4 for BackendError, else 1.
   std::function<int(const std::exception_ptr&)> report_error = nullptr;

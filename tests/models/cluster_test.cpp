@@ -30,6 +30,8 @@ Cluster rich_cluster() {
                              .pass = Pass::kForward,
                              .shape = {},
                              .points = {{.rows = 12345, .time = measured(Seconds(1.0 / 3.0))}}});
+  cluster.kernels.back().points.front().time.source = "refitted from run a: \"b\" of 2026-01-01";
+  cluster.collectives.front().points.back().time.source = "scaled, refitted from run a";
   fit_cluster(cluster);
   return cluster;
 }

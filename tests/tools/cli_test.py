@@ -432,6 +432,12 @@ class WholeLoop(CommandLine):
         trained = succeed(self.train(cluster=cluster_file))
         self.assertNotIn("warning", trained.stderr)
         succeed(sextant("report", self.folder / "run", self.folder / "plan.yaml", "--out", self.folder / "r.html"))
+        refit = sextant("profile", "--refit", self.folder / "run", "--cluster", cluster_file, "--json", "--out",
+                        self.folder / "refitted.yaml")
+        self.assertIn(refit.returncode, (0, 3), refit.stderr)  # a moment's run may be odder than its prediction
+        found = json.loads(refit.stdout)
+        self.assertEqual(abs(found["error_after"]) > abs(found["error_before"]) + 1e-6, refit.returncode == 3)
+        self.assertEqual((self.folder / "refitted.yaml").exists(), refit.returncode == 0)
         self.assertIn("</html>", (self.folder / "r.html").read_text(encoding="utf-8"))
 
 
@@ -525,6 +531,87 @@ repeats: 2
     def test_an_experiment_without_a_feasible_plan_says_why(self):
         self.assert_fails(self.experiment(memory="1 KiB"), 3, "no feasible plan", "memory")
         self.assertFalse((self.folder / "out/summary.json").exists())
+
+
+class Refit(CommandLine):
+    """Runs whose measured spans were put into summary.json by hand."""
+
+    def setUp(self):
+        super().setUp()
+        self.backend = "mpi" if MPIRUN else "local"
+        self.cluster = self.write("cluster.yaml", cluster().replace("backend: local", f"backend: {self.backend}"))
+        self.make_plan("--schedule", "sequential")
+        result = self.train(cluster=self.cluster)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.summary = json.loads((self.folder / "run/summary.json").read_text(encoding="utf-8"))
+
+    def measure(self, spans):
+        """Every rank's spans of a task are spans(start, end) of the predicted ones."""
+        for task in self.summary["timeline"]["tasks"]:
+            task["measured"] = {rank: spans(*task["predicted"]) for rank in ("0", "1")}
+        self.summary["step_time_s"]["mean"] = max(task["measured"]["0"][1] for task in self.summary["timeline"]["tasks"])
+        self.write("run/summary.json", json.dumps(self.summary))
+
+    def refit(self, *options):
+        return sextant("profile", "--refit", self.folder / "run", "--cluster", self.cluster, *options)
+
+    def test_a_run_twice_as_slow_makes_the_cluster_twice_as_slow(self):
+        self.measure(lambda start, end: [2 * start, 2 * end])
+        result = self.refit("--json", "--out", self.folder / "new.yaml")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        found = json.loads(result.stdout)
+        self.assertAlmostEqual(found["error_before"], -0.5)
+        self.assertAlmostEqual(found["error_after"], 0.0, places=2)
+        self.assertTrue(found["most_wrong"])
+        text = (self.folder / "new.yaml").read_text(encoding="utf-8")
+        self.assertIn("refitted from run run of " + self.summary["date"], text)
+        simulated = sextant("simulate", "--plan", self.folder / "plan.yaml", "--cluster", self.folder / "new.yaml",
+                            "--json")
+        self.assertEqual(simulated.returncode, 0, simulated.stderr)
+        self.assertAlmostEqual(json.loads(simulated.stdout)["step_time_s"], found["predicted_after_s"])
+        (self.folder / "new.yaml").rename(self.cluster)
+        self.assertIn("costs: made for this test; refitted from run run of " + self.summary["date"],
+                      self.plan().stdout)
+
+    def test_a_run_as_predicted_leaves_the_file_as_it_was(self):
+        self.measure(lambda start, end: [start, end])
+        before = self.refit("--out", self.folder / "a.yaml")
+        self.assertEqual(before.returncode, 0, before.stderr)
+        self.assertIn("nothing was wrong", before.stdout)
+        self.assertNotIn("refitted", (self.folder / "a.yaml").read_text(encoding="utf-8"))
+
+    def test_without_out_the_cluster_file_is_replaced(self):
+        self.measure(lambda start, end: [2 * start, 2 * end])
+        result = self.refit()
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("most wrong: ", result.stdout)
+        self.assertIn("refitted from run run", self.cluster.read_text(encoding="utf-8"))
+
+    def test_a_worse_prediction_is_told_and_not_written(self):
+        # Everything at once and each task twice as long: kernels are slower, and yet the step was shorter.
+        self.measure(lambda start, end: [0, 2 * (end - start)])
+        result = self.refit("--out", self.folder / "new.yaml")
+        self.assertEqual(result.returncode, 3, result.stderr)
+        self.assertIn("predicts the run's own step worse than before; nothing was written", result.stderr)
+        self.assertFalse((self.folder / "new.yaml").exists())
+
+    def test_what_is_no_run_of_this_cluster_is_told(self):
+        profile = ["profile", "--refit", self.folder / "run"]
+        self.assert_fails(sextant(*profile), 2, "--cluster")
+        self.assert_fails(sextant(*profile, "--cluster", self.cluster, "--quick"), 2, "--quick", "--refit")
+        self.assert_fails(sextant("profile", "--cluster", self.cluster, "--out", self.folder / "c.yaml"), 2, "--refit")
+        self.assert_fails(sextant("profile", "--refit", self.folder, "--cluster", self.cluster), 2,
+                          "holds no finished run")
+        self.assert_fails(sextant(*profile, "--cluster", SHIPPED / "clusters/dgx_h100.yaml"), 2, "dgx_h100.yaml",
+                          "is a reference cluster")
+        larger = self.write("larger.yaml", cluster().replace("devices_per_node: 2", "devices_per_node: 4"))
+        self.assert_fails(sextant(*profile, "--cluster", larger), 2, "a run of 1 nodes of 2 ranks", "has 1 of 4")
+        self.assert_fails(self.refit("--out", self.folder / "missing/c.yaml"), 2, "missing/c.yaml")
+        del self.summary["timeline"]["tasks"][1]["measured"]["1"]
+        self.write("run/summary.json", json.dumps(self.summary))
+        self.assert_fails(self.refit(), 2, "summary.json: timeline, task 1", "has 1 ranks, the plan has 2")
+        self.write("run/summary.json", "[" * 100000)
+        self.assert_fails(self.refit(), 2, "summary.json:1: is not JSON")
 
 
 class Training(CommandLine):

@@ -25,6 +25,12 @@ std::string error_of(const fs::path& path, ExistingRun existing) {
   return "no error";
 }
 
+TEST(FolderName, IsTheLastPartWhateverTheSlashes) {
+  EXPECT_EQ(folder_name("a/run"), "run");
+  EXPECT_EQ(folder_name("a/run/"), "run");
+  EXPECT_EQ(folder_name("a/run/../other/."), "other");
+}
+
 TEST(RunFolderFiles, TheFolderIsCreatedWithItsParents) {
   const TemporaryFolder temporary;
   const RunFolder folder(temporary / "a/b/run", ExistingRun::kRefuse);

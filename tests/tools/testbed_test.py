@@ -131,18 +131,26 @@ class OnTestbed(unittest.TestCase):
         # Step, and where it is inside a task that; rank; collective; reason.
         self.assertRegex(lines[0], r"^sextant: step \d+: (.+: )?rank [0-3]: \w+ over ranks [0-3 ]+.*: given up: ")
 
-    def test_5_a_killed_rank_ends_the_job(self):
-        def kill_rank_3():
-            (process,) = processes_of("node1.device1")
+    def assert_killing_is_told(self, rank):
+        device = f"node{rank // 2}.device{rank % 2}"
+
+        def kill():
+            (process,) = processes_of(device)
             os.kill(process, signal.SIGKILL)
 
         # Open MPI ends survivors without a word when they are sending to the dead rank at that moment.
         for attempt in range(4):
-            stderr = self.end_of_disturbed_run(f"killed-{attempt}", kill_rank_3, 15)
-            self.assertRegex(stderr, "process rank 3 .* exited on signal 9")
+            stderr = self.end_of_disturbed_run(f"killed-{rank}-{attempt}", kill, 15)
+            self.assertRegex(stderr, f"process rank {rank} .* exited on signal 9")
             if "\nsextant: " in stderr:
                 break
         self.assert_told(stderr)
+
+    def test_5_a_killed_rank_ends_the_job(self):
+        self.assert_killing_is_told(3)
+
+    def test_5_killing_the_rank_that_gathers_is_told_by_another(self):
+        self.assert_killing_is_told(0)
 
     def test_6_a_lost_link_ends_the_job(self):
         def pull_cable():

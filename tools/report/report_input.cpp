@@ -1,14 +1,13 @@
 #include "tools/report/report_input.h"
 
 #include <algorithm>
-#include <array>
-#include <fstream>
 #include <sstream>
 
 #include <fmt/format.h>
 
 #include "models/error.h"
 #include "tools/experiment/experiment_results.h"
+#include "tools/json_file.h"
 #include "tools/run_folder.h"
 
 namespace sextant {
@@ -17,76 +16,37 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr const char* kRunSchema = "sextant/run@1";
-
-std::string read_text(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  if (!file || !text) throw ConfigError(fmt::format("{}: cannot be read", path.string()));
-  return text.str();
-}
-
-// Throws ConfigError unless `json` is an object in which every one of `keys` is there.
-template <std::size_t N>
-void require_keys(const Json& json, const std::array<const char*, N>& keys, const std::string& where) {
-  if (!json.is_object()) throw ConfigError(fmt::format("{}: found {}, expected an object", where, json.type_name()));
-  for (const char* key : keys) {
-    if (!json.contains(key)) throw ConfigError(fmt::format("{}: key \"{}\" is missing", where, key));
-  }
-}
-
-// nlohmann-json names the byte at which it gave up; `first_line` is that of the text in its file.
-Json parse_json(const std::string& text, const fs::path& path, std::int64_t first_line) {
-  try {
-    return Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    const auto end = text.begin() + static_cast<std::ptrdiff_t>(std::min(error.byte, text.size()));
-    const auto line = first_line + std::count(text.begin(), end, '\n');
-    throw ConfigError(fmt::format("{}:{}: is not JSON ({})", path.string(), line, error.what()));
-  }
-}
-
 Json read_summary(const fs::path& path) {
-  Json summary = parse_json(read_text(path), path, 1);
-  constexpr std::array kKeys{"schema",
-                             "date",
-                             "backend",
-                             "ranks",
-                             "steps",
-                             "step_time_s",
-                             "busy_fraction",
-                             "tokens_per_s",
-                             "predicted_step_time_s",
-                             "first_loss",
-                             "last_loss",
-                             "exposed_communication_s",
-                             "timeline",
-                             "unigram_entropy_nats"};
+  Json summary = load_json(path);
+  const std::initializer_list<const char*> kKeys{"schema",
+                                                 "date",
+                                                 "backend",
+                                                 "ranks",
+                                                 "steps",
+                                                 "step_time_s",
+                                                 "busy_fraction",
+                                                 "tokens_per_s",
+                                                 "predicted_step_time_s",
+                                                 "first_loss",
+                                                 "last_loss",
+                                                 "exposed_communication_s",
+                                                 "timeline",
+                                                 "unigram_entropy_nats"};
   require_keys(summary, kKeys, path.string());
-  if (summary["schema"] != kRunSchema) {
-    throw ConfigError(
-        fmt::format("{}: schema is {}, expected \"{}\"", path.string(), summary["schema"].dump(), kRunSchema));
-  }
-  require_keys(summary["timeline"], std::array{"tasks"}, path.string() + ": timeline");
+  require_schema(summary, kRunSchema, path);
+  require_keys(summary["timeline"], {"tasks"}, path.string() + ": timeline");
   return summary;
 }
 
 std::vector<Json> read_log(const fs::path& path) {
   std::vector<Json> log;
-  std::istringstream lines(read_text(path));
+  std::istringstream lines(load_text(path));
   std::string line;
   for (std::int64_t number = 1; std::getline(lines, line); ++number) {
     log.push_back(parse_json(line, path, number));
-    require_keys(log.back(), std::array{"step", "loss", "step_time_s"}, fmt::format("{}:{}", path.string(), number));
+    require_keys(log.back(), {"step", "loss", "step_time_s"}, fmt::format("{}:{}", path.string(), number));
   }
   return log;
-}
-
-// "run" of "a/run/".
-std::string folder_name(const fs::path& folder) {
-  const fs::path clean = fs::absolute(folder).lexically_normal();
-  return (clean.has_filename() ? clean : clean.parent_path()).filename().string();
 }
 
 bool is_experiment(const Json& summary) {
@@ -96,18 +56,18 @@ bool is_experiment(const Json& summary) {
 // The summary.json of a folder, before it is known what kind of folder it is; null where there is none.
 Json any_summary(const fs::path& folder) {
   const fs::path path = folder / "summary.json";
-  return fs::exists(path) ? parse_json(read_text(path), path, 1) : Json();
+  return fs::exists(path) ? load_json(path) : Json();
 }
 
 ReportExperiment load_experiment_summary(const fs::path& folder, Json summary) {
   const std::string where = (folder / "summary.json").string();
   require_keys(summary,
-               std::array{"date", "backend", "machine", "nodes", "devices_per_node", "plans", "median_abs_error",
-                          "p95_abs_error", "median_error", "kendall_tau", "regret", "without_contention", "reference",
-                          "speedup", "speedup_predicted", "by_schedule", "rows", "skipped", "repeat_spread"},
+               {"date", "backend", "machine", "nodes", "devices_per_node", "plans", "median_abs_error", "p95_abs_error",
+                "median_error", "kendall_tau", "regret", "without_contention", "reference", "speedup",
+                "speedup_predicted", "by_schedule", "rows", "skipped", "repeat_spread"},
                where);
   for (const Json& row : summary["rows"]) {
-    require_keys(row, std::array{"name", "schedule", "layout", "predicted_s", "predicted_uncontended_s", "measured_s"},
+    require_keys(row, {"name", "schedule", "layout", "predicted_s", "predicted_uncontended_s", "measured_s"},
                  where + ": rows");
   }
   return {.name = folder_name(folder), .path = folder, .summary = std::move(summary)};

@@ -111,13 +111,14 @@ void write_plans(const std::filesystem::path& path, const std::vector<AnyPlan>& 
   }
 }
 
-std::string result_text(const PlanResult& result) {
+// `costs`: where the cluster's numbers come from, a run that refitted them included.
+std::string result_text(const PlanResult& result, const std::string& costs) {
   const std::string notes = notes_text(result.plans.front().notes);
   return fmt::format(
-      "{}{}{} candidates, {} simulated, {} rejected, {}\n", plan_table(result.plans),
+      "{}{}{} candidates, {} simulated, {} rejected, {}\ncosts: {}\n", plan_table(result.plans),
       notes.empty() ? "" : "\nhow the first was chosen, block and backward alone, then the step\n" + notes + "\n",
       result.summary.candidates, result.summary.simulated, result.summary.rejected.size(),
-      to_text(result.summary.search_time));
+      to_text(result.summary.search_time), costs);
 }
 
 // ---- clusters known by reference: setups for any number of devices ----
@@ -229,7 +230,7 @@ int run_plan(const PlanArguments& arguments) {
   if (arguments.json) {
     fmt::print("{}", plan_result_json(result));
   } else if (found) {
-    fmt::print("{}", result_text(result));
+    fmt::print("{}", result_text(result, cluster.source));
   }
   if (found) return 0;
   tell_error(infeasible_text(result));

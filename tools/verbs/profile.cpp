@@ -1,4 +1,4 @@
-// sextant profile: what every kernel and collective costs on the running ranks.
+// sextant profile: what every kernel and collective costs on the running ranks, or what a run says of it.
 #include "profiler/profile.h"
 
 #include <cstdint>
@@ -16,17 +16,24 @@
 #include "models/error.h"
 #include "models/step_support.h"
 #include "models/yaml_io.h"
+#include "profiler/refit.h"
 #include "tools/console.h"
+#include "tools/measured_run.h"
 #include "tools/profile_progress.h"
 #include "tools/profile_table.h"
 #include "tools/progress_line.h"
+#include "tools/refit_table.h"
 #include "tools/verbs/verbs.h"
 
 namespace sextant {
 namespace {
 
+constexpr int kNothingBetter = 3;
+
 struct ProfileArguments {
   std::string out;
+  std::string refit;    // run folder; empty: measure
+  std::string cluster;  // to refit
   std::string name = "measured";
   std::vector<std::string> networks;
   std::vector<std::int64_t> sequences = {128};
@@ -99,6 +106,48 @@ int run_profile(const ProfileArguments& arguments) {
                 [&](World& world) { return profile_on_rank(world, arguments); });
 }
 
+// ---- a run instead of a measurement ----
+
+// A run says nothing of another machine's numbers.
+void check_same_machine(const MeasuredRun& run, const Cluster& cluster, const ProfileArguments& arguments) {
+  if (cluster.reference) {
+    throw ConfigError(
+        fmt::format("{}: is a reference cluster; a run refits one that sextant profile measured", arguments.cluster));
+  }
+  const Topology& of_run = run.plan.step.layout.topology();
+  if (of_run != cluster.topology || run.backend != cluster.backend) {
+    throw ConfigError(fmt::format("{}: a run of {} nodes of {} ranks on back end {}; {} has {} of {} on {}",
+                                  arguments.refit, of_run.nodes, of_run.devices_per_node, run.backend,
+                                  arguments.cluster, cluster.topology.nodes, cluster.topology.devices_per_node,
+                                  cluster.backend));
+  }
+  if (content_hash(cluster_to_yaml(cluster)) != run.plan.cluster_hash) {
+    warn(fmt::format("{} is not the cluster file that the run's plan was made with ({})", arguments.cluster,
+                     run.plan.cluster_name));
+  }
+}
+
+int run_refit(const ProfileArguments& arguments) {
+  if (!is_speaking_rank()) return 0;  // one rank is enough to read files
+  const std::string out = arguments.out.empty() ? arguments.cluster : arguments.out;
+  const MeasuredRun run = load_measured_run(arguments.refit);
+  const Cluster cluster = load_cluster(arguments.cluster);
+  check_same_machine(run, cluster, arguments);
+  require_writable(out);
+  const Refit result = refit(run.plan, cluster, run.step);
+  const bool is_worse = result.is_worse();
+  if (!is_worse) write_file_atomically(out, cluster_to_yaml(result.cluster));
+  if (arguments.json) {
+    fmt::print("{}", refit_json(result, is_worse ? "" : out));
+  } else {
+    fmt::print("{}", refit_table(result));
+    if (!is_worse) fmt::print("cluster file: {}\n", out);
+  }
+  if (!is_worse) return 0;
+  tell_error("the refitted cluster predicts the run's own step worse than before; nothing was written");
+  return kNothingBetter;
+}
+
 }  // namespace
 
 void add_profile_verb(CLI::App& app, RunVerb& run) {
@@ -107,30 +156,51 @@ void add_profile_verb(CLI::App& app, RunVerb& run) {
       "Start it the way training will be started:\n"
       "  mpirun -np 4 sextant profile --network network.yaml --out cluster.yaml\n"
       "Without mpirun the ranks are threads of this process (--ranks).\n"
-      "Kernels are timed at the shapes of the named networks; other networks are priced by fits of these.");
+      "Kernels are timed at the shapes of the named networks; other networks are priced by fits of these.\n"
+      "After a run, without ranks and in a moment:\n"
+      "  sextant profile --refit run/ --cluster cluster.yaml\n"
+      "puts what its tasks took in place of the profile's numbers and says which was most wrong. Exit code 3, with\n"
+      "nothing written, where the run's own step would be predicted worse than before.");
   auto arguments = std::make_shared<ProfileArguments>();
-  verb->add_option("--out", arguments->out, "Cluster file to write")->required()->type_name("FILE");
-  verb->add_option("--name", arguments->name, "Name of the cluster")->capture_default_str();
-  verb->add_option("--network", arguments->networks, "Network file whose kernels are timed; may be repeated")
+  auto* refit = verb->add_option("--refit", arguments->refit, "Run folder of sextant train to learn from")
+                    ->type_name("RUN_FOLDER");
+  verb->add_option("--cluster", arguments->cluster, "Cluster file to refit")->type_name("FILE")->needs(refit);
+  verb->add_option("--out", arguments->out,
+                   "Cluster file to write; required, but with --refit, whose default is "
+                   "the file itself")
       ->type_name("FILE");
+  verb->add_option("--name", arguments->name, "Name of the cluster")->capture_default_str()->excludes(refit);
+  verb->add_option("--network", arguments->networks, "Network file whose kernels are timed; may be repeated")
+      ->type_name("FILE")
+      ->excludes(refit);
   verb->add_option("--sequence", arguments->sequences, "Tokens of a sample at which kernels are timed")
       ->delimiter(',')
       ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
+      ->capture_default_str()
+      ->excludes(refit);
   verb->add_option("--micro-batch", arguments->micro_batches, "Samples at which kernels are timed; default 1,2,4,8")
       ->delimiter(',')
-      ->check(CLI::Range(1, 1 << 20));
+      ->check(CLI::Range(1, 1 << 20))
+      ->excludes(refit);
   verb->add_option("--ranks", arguments->ranks, "Number of ranks where no launcher gives it; default 1")
-      ->check(CLI::Range(1, 1 << 12));
+      ->check(CLI::Range(1, 1 << 12))
+      ->excludes(refit);
   verb->add_option("--timeout", arguments->timeout_s, "Seconds that a rank waits for the others before the job fails")
       ->check(CLI::Range(0.1, 1e6))
-      ->capture_default_str();
+      ->capture_default_str()
+      ->excludes(refit);
   verb->add_option("--devices-per-node", arguments->devices_per_node,
                    "Ranks of a node where ranks are threads; default: all of them")
-      ->check(CLI::Range(1, 1 << 12));
-  verb->add_flag("--quick", arguments->quick, "Fewer sizes and repeats: under a minute for 4 ranks");
+      ->check(CLI::Range(1, 1 << 12))
+      ->excludes(refit);
+  verb->add_flag("--quick", arguments->quick, "Fewer sizes and repeats: under a minute for 4 ranks")->excludes(refit);
   verb->add_flag("--json", arguments->json, "Print a summary as one JSON object on stdout");
-  verb->callback([arguments, &run] { run = [arguments] { return run_profile(*arguments); }; });
+  verb->callback([arguments, &run] {
+    const bool refits = !arguments->refit.empty();
+    if (refits && arguments->cluster.empty()) throw CLI::RequiredError("--cluster");
+    if (!refits && arguments->out.empty()) throw CLI::RequiredError("--out");
+    run = [arguments, refits] { return refits ? run_refit(*arguments) : run_profile(*arguments); };
+  });
 }
 
 }  // namespace sextant

@@ -149,6 +149,10 @@ std::exception_ptr with_silent_ranks(const MpiSession& session, const std::excep
 }
 
 JobOutcome agree_on_outcome(MpiSession& session, const LaunchOptions& options, const Outcome& outcome) {
+  // A rank has died, maybe rank 0, and Open MPI ends a process that sends to it before this could tell.
+  if (MpiSession::is_asked_to_end() && outcome.error && !is_common(outcome.error)) {
+    end_job_alone(session, options, outcome.error);
+  }
   const MpiWait wait{.session = session,
                      .who = [&] { return fmt::format("rank {}: end of the job", session.rank()); },
                      .patience = patience_for_others(session, outcome),
@@ -171,6 +175,11 @@ void check_num_ranks(const MpiSession& session, const LaunchOptions& options) {
   }
 }
 
+Seconds start_up_patience(const LaunchOptions& options) {
+  constexpr Seconds kLeast{60.0};
+  return options.start_up_patience.value_or(std::max(options.patience, kLeast));
+}
+
 }  // namespace
 
 bool is_mpi_built() {
@@ -185,7 +194,7 @@ bool is_mpi_started() {
 
 int launch_mpi(const LaunchOptions& options, const std::function<int(World&)>& body) {
   // Finalised when the process ends, not here: see launch().
-  static MpiSession session;
+  static MpiSession session(start_up_patience(options));
   session.begin(options.patience);
   check_num_ranks(session, options);
   const Outcome outcome = run_body(session, options, body);

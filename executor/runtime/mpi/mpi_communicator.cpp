@@ -67,6 +67,8 @@ struct MpiCommunicator::Member {
   [[nodiscard]] std::string who(const char* operation) const;
   [[nodiscard]] MpiWait wait(const char* operation) const;
   [[nodiscard]] int checked_count(std::size_t count, const char* operation) const;
+  // For a call that sends; throws when the process is asked to end.
+  [[nodiscard]] MPI_Request new_request(const char* operation) const;
   void finish(int code, MPI_Request& request, const char* operation) const;
   // Makes room for one part of every rank; parts_in_scratch() says where each lies.
   void reserve_scratch(std::size_t part_bytes);
@@ -128,6 +130,11 @@ int MpiCommunicator::Member::checked_count(std::size_t count, const char* operat
   return static_cast<int>(count);
 }
 
+MPI_Request MpiCommunicator::Member::new_request(const char* operation) const {
+  give_up_if_asked(wait(operation));
+  return MPI_REQUEST_NULL;
+}
+
 void MpiCommunicator::Member::finish(int code, MPI_Request& request, const char* operation) const {
   if (code != MPI_SUCCESS) check_mpi(code, who(operation));
   wait_for(request, wait(operation));
@@ -149,7 +156,7 @@ std::vector<const void*> MpiCommunicator::Member::parts_in_scratch(std::size_t p
 void MpiCommunicator::Member::run_all_to_all(const void* send, void* recv, std::size_t count, DataType type,
                                              const char* operation) const {
   const int checked = checked_count(count, operation);
-  MPI_Request request = MPI_REQUEST_NULL;
+  MPI_Request request = new_request(operation);
   const int code = MPI_Ialltoall(send, checked, mpi_type(type), recv, checked, mpi_type(type), comm, &request);
   finish(code, request, operation);
 }
@@ -157,7 +164,7 @@ void MpiCommunicator::Member::run_all_to_all(const void* send, void* recv, std::
 void MpiCommunicator::Member::run_all_gather(const void* send, void* recv, std::size_t count, DataType type,
                                              const char* operation) const {
   const int checked = checked_count(count, operation);
-  MPI_Request request = MPI_REQUEST_NULL;
+  MPI_Request request = new_request(operation);
   const int code = MPI_Iallgather(send, checked, mpi_type(type), recv, checked, mpi_type(type), comm, &request);
   finish(code, request, operation);
 }
@@ -190,12 +197,13 @@ void MpiCommunicator::Member::scatter_sum_and_gather(void* data, std::size_t cou
   const std::size_t part_bytes = own_count * size_of(type);
   reserve_scratch(part_bytes);
   const Segments received = line_up(segments.counts[own], size);
-  MPI_Request request = MPI_REQUEST_NULL;
+  MPI_Request request = new_request("all_reduce");
   int code = MPI_Ialltoallv(data, segments.counts.data(), segments.offsets.data(), mpi_type(type), scratch.data(),
                             received.counts.data(), received.offsets.data(), mpi_type(type), comm, &request);
   finish(code, request, "all_reduce");
   sum_in_rank_order(at(data, static_cast<std::size_t>(segments.offsets[own]) * size_of(type)),
                     parts_in_scratch(part_bytes), own_count, type);
+  request = new_request("all_reduce");
   code = MPI_Iallgatherv(MPI_IN_PLACE, 0, mpi_type(type), data, segments.counts.data(), segments.offsets.data(),
                          mpi_type(type), comm, &request);
   finish(code, request, "all_reduce");
@@ -204,7 +212,7 @@ void MpiCommunicator::Member::scatter_sum_and_gather(void* data, std::size_t cou
 void MpiCommunicator::Member::run_broadcast(void* data, std::size_t bytes, int root) const {
   for (std::size_t begin = 0; begin < bytes; begin += kLongestPiece) {
     const auto length = static_cast<int>(std::min(kLongestPiece, bytes - begin));
-    MPI_Request request = MPI_REQUEST_NULL;
+    MPI_Request request = new_request("broadcast");
     finish(MPI_Ibcast(at(data, begin), length, MPI_BYTE, root, comm, &request), request, "broadcast");
   }
 }
@@ -245,7 +253,7 @@ void MpiCommunicator::broadcast(Stream& stream, void* data, std::size_t bytes, i
 
 void MpiCommunicator::barrier(Stream& stream) {
   stream.enqueue([member = member_] {
-    MPI_Request request = MPI_REQUEST_NULL;
+    MPI_Request request = member->new_request("barrier");
     member->finish(MPI_Ibarrier(member->comm, &request), request, "barrier");
   });
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <csignal>
 
+#include "executor/runtime/mpi/mpi_deadline.h"
 #include "executor/runtime/runtime.h"
 #include "models/error.h"
 
@@ -33,12 +34,16 @@ void check_mpi(int code, const std::string& what) {
   throw BackendError(fmt::format("{}: {}", what, mpi_text(code)));
 }
 
-MpiSession::MpiSession() {
+MpiSession::MpiSession(Seconds start_up_patience) : start_up_patience_(start_up_patience) {
   int is_initialised = 0;
   MPI_Initialized(&is_initialised);
   if (is_initialised != 0) throw BackendError("MPI_Init_thread: MPI was already initialised in this process");
   int granted = MPI_THREAD_SINGLE;
-  check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &granted), "MPI_Init_thread");
+  const std::optional<LauncherPlace> place = launcher_place();
+  {
+    const MpiDeadline deadline("MPI_Init_thread", place ? place->rank : 0, start_up_patience);
+    check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &granted), "MPI_Init_thread");
+  }
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);
@@ -47,7 +52,6 @@ MpiSession::MpiSession() {
     throw BackendError("MPI_Init_thread: this MPI library does not support MPI_THREAD_MULTIPLE");
   }
   notice_end_signal();
-  const std::optional<LauncherPlace> place = launcher_place();
   if (place && place->size != size_) {
     MPI_Finalize();
     throw BackendError(
@@ -62,6 +66,7 @@ bool MpiSession::is_asked_to_end() {
 }
 
 MpiSession::~MpiSession() {
+  const MpiDeadline deadline("MPI_Finalize", rank_, start_up_patience_);
   MPI_Finalize();
 }
 

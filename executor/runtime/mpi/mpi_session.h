@@ -18,8 +18,9 @@ class MpiSession {
   // Initialises MPI with MPI_THREAD_MULTIPLE; its errors become codes. Throws BackendError when MPI
   // grants fewer threads, when it was initialised before in this process, or when it sees another
   // number of ranks than the launcher's environment names (an MPI library unknown to the launcher).
-  MpiSession();
-  // Finalises, collectively over the job.
+  // Where other ranks do not come within `start_up_patience`, ends the process (mpi_deadline.h).
+  explicit MpiSession(Seconds start_up_patience);
+  // Finalises, collectively over the job; with the same patience.
   ~MpiSession();
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
@@ -47,6 +48,7 @@ class MpiSession {
  private:
   int rank_ = 0;
   int size_ = 1;
+  Seconds start_up_patience_;
   Seconds patience_{0.0};
   std::atomic<bool> is_abandoned_ = false;
   std::atomic<bool> has_unfinished_ = false;

@@ -71,6 +71,7 @@ void wait_for_all(MPI_Comm comm, int tag, const MpiWait& wait) {
 }
 
 void send_text(const Peer& to, const std::string& text, const MpiWait& wait) {
+  give_up_if_asked(wait);
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Isend(text.data(), static_cast<int>(text.size()), MPI_CHAR, to.rank, to.tag, to.comm, &request),
             "MPI_Isend");

@@ -18,6 +18,10 @@ struct MpiWait {
   bool outlives_failure = false;  // goes on after this rank has failed
 };
 
+// Throws as below when the process is asked to end: to be called before anything is sent. Open MPI ends a process
+// without a word that sends to a rank which has died, and a death is the usual reason to be asked.
+void give_up_if_asked(const MpiWait& wait);
+
 // Asks `is_done` again and again with sleeps between that grow with the time waited. Throws
 // BackendError, and notes the session as unfinished, after the patience, soon after this rank failed,
 // or when the process is asked to end.

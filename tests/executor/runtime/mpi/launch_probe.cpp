@@ -1,11 +1,13 @@
 // One way for a job to end, by name: mpirun -np 4 mpi_launch_probe CASE. Answers as a command would:
 // one line on stderr, the exit code of the error's class. Checked by launch_probe.cmake.
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <functional>
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
@@ -88,6 +90,11 @@ int mismatch(World& world) {
   return 0;
 }
 
+// Longer than the others wait for it to come; the launcher ends it.
+void stay_away() {
+  std::this_thread::sleep_for(std::chrono::seconds(20));
+}
+
 const std::map<std::string, Body>& bodies() {
   static const std::map<std::string, Body> all = {
       {"success", [](World&) { return 0; }},
@@ -101,6 +108,8 @@ const std::map<std::string, Body>& bodies() {
       {"patience_in_split", lose_patience_in_split},
       {"over_own_collective", fail_over_own_collective},
       {"patience", lose_patience},
+      {"late_to_begin", [](World&) { return 0; }},
+      {"late_to_end", [](World&) { return 0; }},
       {"mismatch", mismatch},
       {"ranks", [](World&) { return 0; }},
       {"before_on_one", wait_in_barrier},
@@ -117,10 +126,14 @@ int tell(const std::string& text, int exit_code) {
 int run(const std::string& name) {
   LaunchOptions options;
   if (name.starts_with("patience") || name == "mismatch") options.patience = Seconds(0.5);
+  if (name.starts_with("late_to")) options.start_up_patience = Seconds(3.0);
   if (name == "ranks") options.num_ranks = 5;
   if (name == "before") throw ConfigError("probe: before launch");
   if (name == "before_on_one" && launcher_place()->rank == 1) throw ConfigError("probe: before launch, rank 1 alone");
-  return launch(detect_backend(), options, bodies().at(name));
+  if (name == "late_to_begin" && launcher_place()->rank == 3) stay_away();
+  const int code = launch(detect_backend(), options, bodies().at(name));
+  if (name == "late_to_end" && launcher_place()->rank == 3) stay_away();
+  return code;
 }
 
 }  // namespace
