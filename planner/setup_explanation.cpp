@@ -22,13 +22,14 @@ std::optional<FoundSetup> faster(const SetupRequest& request, const Cluster& clu
 }
 
 bool fixes_something(const SetupRequest& r) {
-  return r.pp || r.dp || r.cp || r.tp || r.edp || r.ep || r.esp || r.micro_batch || r.pipeline;
+  return r.pp || r.dp || r.cp || r.tp || r.edp || r.ep || r.esp || r.micro_batch || r.pipeline || r.recompute;
 }
 
 SetupRequest freed(SetupRequest request) {
   request.pp = request.dp = request.cp = request.tp = request.edp = request.ep = request.esp = std::nullopt;
   request.micro_batch.reset();
   request.pipeline.reset();
+  request.recompute.reset();
   return request;
 }
 

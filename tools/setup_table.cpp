@@ -31,6 +31,12 @@ std::string explanation(const SetupRequest& request, const Cluster& cluster, con
                             to_text(cluster.device.memory), found.memory.largest().name);
 }
 
+Json stage_recomputes(const TrainingSetup& setup) {
+  Json list = Json::array();
+  for (int stage = 0; stage < setup.degrees.pp; ++stage) list.push_back(to_text(recompute_of(setup, stage)));
+  return list;
+}
+
 Json setup_json(const SetupRequest& request, const Cluster& cluster, const FoundSetup& found) {
   const TrainingSetup& s = found.setup;
   const Prediction p = predict_setup(request, cluster, found, found.estimate.total());
@@ -53,7 +59,8 @@ Json setup_json(const SetupRequest& request, const Cluster& cluster, const Found
           {"virtual_stages", s.virtual_stages},
           {"stage_layers", stage_layers(request.network, s)},
           {"zero_stage", s.zero_stage},
-          {"recompute", to_text(s.recompute)},
+          {"recompute", recompute_text(s)},
+          {"stage_recompute", stage_recomputes(s)},
           {"dispatch", to_text(s.dispatch)},
           {"precision", to_text(s.precision)},
           {"r_fwd", 1},

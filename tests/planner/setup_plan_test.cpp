@@ -92,6 +92,19 @@ TEST(SetupPlanFile, SaysThatItIsNotExecutableAndWhy) {
   EXPECT_THAT(refusal("executable: \"no (", "executable: \"yes ("), HasSubstr("s.yaml:5:13"));
 }
 
+TEST(SetupPlanFile, StagesThatRecomputeDifferentlyAreListed) {
+  SetupPlan plan = example();
+  set_stage_recompute(plan.found.setup, {Recompute::kFull, Recompute::kNone});
+  const std::string text = setup_plan_to_yaml(plan);
+  EXPECT_THAT(text, HasSubstr("  recompute: none\n  stage_recompute: [full, none]\n"));
+  EXPECT_THAT(text, HasSubstr("ZeRO-3, full recomputation, 2dh"));
+  EXPECT_EQ(parse_setup_plan(ConfigNode::parse(text, "s.yaml")).found.setup, plan.found.setup);
+  EXPECT_THAT(refusal("recompute: selective", "recompute: none\n  stage_recompute: [full]"),
+              HasSubstr("found 1 stages, but pp is 2"));
+  EXPECT_THAT(refusal("recompute: selective", "recompute: selective\n  stage_recompute: [full, none]"),
+              HasSubstr("beside stage_recompute"));
+}
+
 TEST(SetupPlanFile, WrongKeysAreToldWithTheirPlace) {
   EXPECT_THAT(refusal("zero_stage: 3", "zero_stge: 3"), HasSubstr("zero_stge"));
   EXPECT_THAT(refusal("stage_layers: [1, 3]", "stage_layers: [4]"), HasSubstr("found 1 stages, but pp is 2"));

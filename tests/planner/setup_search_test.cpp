@@ -136,6 +136,21 @@ TEST(SearchSetups, LittleMemoryTakesMoreOfZero) {
   EXPECT_GE(result.setups.front().setup.zero_stage, 2);
 }
 
+TEST(SearchSetups, RecomputationCanBeFixedForAllStages) {
+  SetupRequest request = request_for("qwen3_235b_a22b", {8, 8}, 256);
+  request.top = 3;
+  const Cluster cluster = cluster_of("dgx_h100");
+  const Seconds best = search_setups(request, cluster).setups.at(0).estimate.total();
+  for (const Recompute recompute : {Recompute::kNone, Recompute::kFull}) {
+    request.recompute = recompute;
+    for (const FoundSetup& found : search_setups(request, cluster).setups) {
+      EXPECT_EQ(found.setup.recompute, recompute);
+      EXPECT_TRUE(found.setup.stage_recompute.empty());
+      EXPECT_GE(found.estimate.total(), best);
+    }
+  }
+}
+
 TEST(SearchSetups, WhatFitsNowhereNamesTheNearestMiss) {
   // 671 billion parameters on 8 devices of 80 GB.
   const SetupResult result = search_setups(request_for("deepseek_v3", {1, 8}, 64), cluster_of("dgx_h100"));

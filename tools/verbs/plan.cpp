@@ -41,6 +41,7 @@ struct PlanArguments {
   std::vector<std::string> fixed;
   std::optional<std::string> precision;
   std::string pipeline = "auto";
+  std::string recompute = "auto";
   std::optional<std::int64_t> micro_batch;
   std::optional<int> forward_degree;
   std::optional<int> backward_degree;
@@ -142,13 +143,24 @@ std::optional<PipelineSchedule> pipeline_of(const std::string& text) {
   throw ConfigError(fmt::format("--pipeline: '{}' is none of {}", text, allowed));
 }
 
+std::optional<Recompute> recompute_from(const std::string& text) {
+  if (text == "auto") return std::nullopt;
+  std::string allowed = "auto";
+  for (int i = 0; i < kNumRecomputes; ++i) {
+    const auto recompute = static_cast<Recompute>(i);
+    if (text == to_text(recompute)) return recompute;
+    allowed += fmt::format(", {}", to_text(recompute));
+  }
+  throw ConfigError(fmt::format("--recompute: '{}' is none of {}", text, allowed));
+}
+
 SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluster) {
   const bool names_schedule = arguments.schedule != "auto" || arguments.forward_degree || arguments.backward_degree;
   if (names_schedule) {
     throw ConfigError(fmt::format(
         "--schedule, --r-fwd, --r-bwd: {} is known by reference only: its plans are setups at scale, which the bundled "
-        "executor does not train; allowed: --json, --fix, --micro-batch, --precision, --pipeline, --nodes, "
-        "--devices-per-node, --top, --out",
+        "executor does not train; allowed: --json, --fix, --micro-batch, --precision, --pipeline, --recompute, "
+        "--nodes, --devices-per-node, --top, --out",
         cluster.name));
   }
   SearchRequest fixed;
@@ -168,6 +180,7 @@ SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluste
           .esp = fixed.esp,
           .micro_batch = arguments.micro_batch,
           .pipeline = pipeline_of(arguments.pipeline),
+          .recompute = recompute_from(arguments.recompute),
           .top = arguments.top};
 }
 
@@ -277,6 +290,9 @@ void add_search_options(CLI::App& verb, PlanArguments& arguments) {
   verb.add_option("--precision", arguments.precision, "Of products, on reference clusters: bf16 (default) or fp8");
   verb.add_option("--pipeline", arguments.pipeline,
                   "Of setups, on reference clusters: auto, 1f1b, zero_bubble_h1 or dualpipe")
+      ->capture_default_str();
+  verb.add_option("--recompute", arguments.recompute,
+                  "Of setups, on reference clusters, on every stage: none, selective or full; auto: each stage its own")
       ->capture_default_str();
   verb.add_option("--r-fwd", arguments.forward_degree, "Pipeline degree of the forward; default: searched")
       ->check(CLI::Range(1, 1 << 20));
