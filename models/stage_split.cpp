@@ -93,13 +93,11 @@ class LeastSum {
 
   Found run(double bound) {
     next_bound_ = kNever;
-    const auto layers = static_cast<std::size_t>(p_.layers);
-    best_.assign(static_cast<std::size_t>(p_.stages) + 1, std::vector<Rest>(layers + 1));
+    reach(bound);
+    best_.assign(static_cast<std::size_t>(p_.stages) + 1, std::vector<Rest>(static_cast<std::size_t>(p_.layers) + 1));
     best_.back().back().sum = 0.0;
-    for (int stage = p_.stages - 1; stage >= 0; --stage) {
-      const int first = stage == 0 ? 0 : stage, last = stage == 0 ? 0 : p_.layers - (p_.stages - stage);
-      for (int begin = first; begin <= last; ++begin) choose_end(stage, begin, bound);
-    }
+    first_that_ends_ = p_.layers;
+    for (int stage = p_.stages - 1; stage >= 0; --stage) choose_ends(stage, bound);
     return found();
   }
 
@@ -116,19 +114,41 @@ class LeastSum {
 
   Rest& best(int stage, int begin) { return best_[static_cast<std::size_t>(stage)][static_cast<std::size_t>(begin)]; }
 
-  void choose_end(int stage, int begin, double bound) {
-    Rest& rest = best(stage, begin);
+  // reach_[i]: the last layer that stage i can begin with.
+  void reach(double bound) {
+    reach_.assign(static_cast<std::size_t>(p_.stages), 0);
+    for (int stage = 0; stage + 1 < p_.stages; ++stage) {
+      const int begin = reach_[static_cast<std::size_t>(stage)];
+      const int last = p_.layers - (p_.stages - stage - 1);
+      int end = begin + 1;
+      while (end < last && within(p_.time(stage, begin, end + 1).value(), bound)) ++end;
+      reach_[static_cast<std::size_t>(stage) + 1] = std::min(end, last);
+    }
+  }
+
+  // The end of a stage never falls with its begin: what fits does so with fewer layers.
+  void choose_ends(int stage, double bound) {
     const int last = p_.layers - (p_.stages - stage - 1);
-    for (int end = begin + 1; end <= last; ++end) {
-      const double time = p_.time(stage, begin, end).value();
-      if (!within(time, bound)) {
-        next_bound_ = std::min(next_bound_, time);
-        return;
-      }
+    const int last_begin = std::min(reach_[static_cast<std::size_t>(stage)], last - 1);
+    int first = p_.layers;  // that this stage can begin with so that the later ones come to the end
+    int end = 0;            // the first too many
+    for (int begin = stage == 0 ? 0 : stage; begin <= last_begin; ++begin) {
+      end = std::max(end, begin + 1);
+      while (end <= last && within(p_.time(stage, begin, end).value(), bound)) ++end;
+      if (end <= last) next_bound_ = std::min(next_bound_, p_.time(stage, begin, end).value());
+      choose_end(stage, begin, end);
+      if (best(stage, begin).sum < kNever) first = std::min(first, begin);
+    }
+    first_that_ends_ = first;
+  }
+
+  void choose_end(int stage, int begin, int too_many) {
+    Rest& rest = best(stage, begin);
+    for (int end = std::max(begin + 1, first_that_ends_); end < too_many; ++end) {
       const Rest& after = best(stage + 1, end);
       if (after.sum == kNever) continue;
       const double layers = end - begin;
-      const Rest with{time + after.sum, layers * layers + after.squares, end};
+      const Rest with{p_.time(stage, begin, end).value() + after.sum, layers * layers + after.squares, end};
       const bool less = !within(rest.sum, with.sum);
       const bool as_good = !less && within(with.sum, rest.sum);
       if (less || (as_good && with.squares <= rest.squares)) rest = with;
@@ -149,6 +169,8 @@ class LeastSum {
 
   const StageSplitProblem& p_;
   std::vector<std::vector<Rest>> best_;  // [stages + 1][layers + 1]
+  std::vector<int> reach_;               // [stages]
+  int first_that_ends_ = 0;              // of the stage after: the first layer from which there is a way to the end
   double next_bound_ = kNever;
 };
 

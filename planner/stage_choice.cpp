@@ -30,7 +30,8 @@ std::optional<Seconds> StageChoice::added_at_least() {
     if (!one_for_all) break;
   }
   if (one_for_all) return std::nullopt;
-  const StageSplitProblem smaller = problem(fastest, [this](const StageLayers& layers) { return least(layers).time; });
+  entries_.assign(static_cast<std::size_t>(s_.degrees.pp), {});
+  const StageSplitProblem smaller = problem(fastest, [this](const StageLayers& layers) { return at(layers).time; });
   const std::optional<std::vector<int>> split = least_slowest_stage(smaller);
   if (!split) return std::nullopt;
   slowest_ = slowest_stage(smaller, *split);
@@ -40,7 +41,6 @@ std::optional<Seconds> StageChoice::added_at_least() {
 TrainingSetup StageChoice::choose() {
   if (chosen_) return *chosen_;
   const Times& fastest = times_.front();
-  entries_.assign(static_cast<std::size_t>(s_.degrees.pp), {});
   StageSplitProblem smaller = problem(fastest, [this](const StageLayers& layers) { return at(layers).time; });
   smaller.slowest_at_least = slowest_;
   const SplitObjective objective{.slowest = weights_.slowest, .sum = weights_.sum, .sum_at_least = fastest.of_all};
