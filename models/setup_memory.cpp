@@ -63,8 +63,9 @@ double hidden_bytes(const Network& n, const TrainingSetup& s, std::int64_t hidde
   return kActivationBytes * s.group_tokens() * hidden_rows(n) * static_cast<double>(hidden_dim) / s.degrees.tp;
 }
 
+// Rows that reach the experts of the busiest rank.
 double choices(const Network& n, const TrainingSetup& s) {
-  return s.rank_tokens() * n.top_k * n.capacity_factor;
+  return s.rank_tokens() * n.top_k * n.capacity_factor * busiest_rank(s);
 }
 
 // Of the experts of one layer: their hidden rows, the rows that arrive and those that leave; and shared experts.

@@ -102,6 +102,10 @@ void set_stage_recompute(TrainingSetup& setup, const std::vector<Recompute>& sta
   setup.stage_recompute = same ? std::vector<Recompute>() : stages;
 }
 
+double busiest_rank(const TrainingSetup& setup) {
+  return std::min(setup.expert_imbalance, static_cast<double>(setup.degrees.ep));
+}
+
 int stage_copies(const TrainingSetup& setup) {
   return setup.pipeline == PipelineSchedule::kDualPipe ? 2 : 1;
 }

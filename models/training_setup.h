@@ -57,6 +57,9 @@ struct TrainingSetup {
   std::vector<Recompute> stage_recompute{};
   Precision precision = Precision::kBf16;
   Dispatch dispatch = Dispatch::kFlat;
+  // Rows of the rank whose experts get most, in rows of the mean rank, where experts are spread over ranks: all wait
+  // for it. An assumption, not a choice.
+  double expert_imbalance = 1.0;
   bool sequence_parallel = true;  // what tensor parallelism does not cut, cut along the sequence
   bool fused_attention = true;    // probabilities never reach memory; causal blocks are skipped
   // Of dense layers, tensor-parallel traffic runs beside the products that need it (user buffers of Transformer
@@ -84,6 +87,8 @@ struct TrainingSetup {
 [[nodiscard]] Recompute recompute_of(const TrainingSetup& setup, int stage);
 // Gives the stages what they recompute: as `recompute` where all do the same. REQUIRES: one entry or more.
 void set_stage_recompute(TrainingSetup& setup, const std::vector<Recompute>& stages);
+// expert_imbalance as far as the experts are spread: a rank of ep gets at most all rows, ep times the mean.
+[[nodiscard]] double busiest_rank(const TrainingSetup& setup);
 // Copies of a stage's parameters that are not replicas of data parallelism: 2 under DualPipe, whose devices hold a
 // stage of each direction.
 [[nodiscard]] int stage_copies(const TrainingSetup& setup);

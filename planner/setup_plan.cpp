@@ -37,6 +37,7 @@ void write_setup(YamlWriter& yaml, const TrainingSetup& s) {
   }
   yaml.entry("precision", to_text(s.precision))
       .entry("dispatch", to_text(s.dispatch))
+      .entry("expert_imbalance", s.expert_imbalance)
       .entry("sequence_parallel", s.sequence_parallel)
       .entry("fused_attention", s.fused_attention)
       .entry("overlaps_tensor_parallel", s.overlaps_tensor_parallel)
@@ -89,7 +90,7 @@ TrainingSetup read_setup(const ConfigNode& root, const ParallelLayout& layout) {
   const ConfigNode node = root["setup"];
   node.expect_keys({"pipeline", "virtual_stages", "zero_stage", "recompute", "precision", "dispatch",
                     "sequence_parallel", "fused_attention", "overlaps_tensor_parallel", "folded", "keeps_gathered"},
-                   {"stage_layers", "stage_recompute"});
+                   {"stage_layers", "stage_recompute", "expert_imbalance"});
   TrainingSetup s;
   s.degrees = layout.degrees();
   s.micro_batch = batch["micro_batch"].as_int(1, kMaxCount);
@@ -109,6 +110,7 @@ TrainingSetup read_setup(const ConfigNode& root, const ParallelLayout& layout) {
   s.precision = read_enum<Precision>(node["precision"], std::array{Precision::kBf16, Precision::kFp8});
   s.dispatch = read_enum<Dispatch>(node["dispatch"], std::array{Dispatch::kFlat, Dispatch::kHierarchical1D,
                                                                 Dispatch::kHierarchical2D, Dispatch::kDeduplicated});
+  if (node.has("expert_imbalance")) s.expert_imbalance = node["expert_imbalance"].as_double(1.0, 1e6);
   s.sequence_parallel = node["sequence_parallel"].as_bool();
   s.fused_attention = node["fused_attention"].as_bool();
   s.overlaps_tensor_parallel = node["overlaps_tensor_parallel"].as_bool();

@@ -19,6 +19,7 @@ namespace sextant {
 namespace {
 
 constexpr std::int64_t kLargestMicroBatch = 16;
+constexpr double kLargestBalance = 1e6;
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 bool allowed(std::optional<int> fixed, int value) {
@@ -99,6 +100,7 @@ class GridSearch {
     setup_ = {};
     setup_.sequence = request_.sequence;
     setup_.precision = request_.precision;
+    setup_.expert_imbalance = request_.balance;
     setup_.recompute = options_.recomputes.front();  // of bounds
     setup_.degrees = {.pp = grid.pp, .dp = grid.dp, .cp = grid.cp, .tp = grid.tp};
     for_expert_grids([&] { for_micro_batches([&] { try_micro_batch(); }); });
@@ -316,6 +318,10 @@ Counts search_grids(const SetupRequest& request, const Cluster& cluster, Best& b
 SetupResult search(const SetupRequest& request, const Cluster& cluster, bool prunes) {
   if (request.global_batch < 1) throw ConfigError(fmt::format("global batch {}: at least 1", request.global_batch));
   if (request.sequence < 1) throw ConfigError(fmt::format("sequence {}: at least 1", request.sequence));
+  if (!(request.balance >= 1.0 && request.balance <= kLargestBalance)) {
+    throw ConfigError(fmt::format("balance {}: the busiest rank has at least the mean load, 1; at most {} times that",
+                                  request.balance, kLargestBalance));
+  }
   require_valid(request.topology);
   SEXTANT_CHECK(cluster.reference.has_value(), "cluster {} has no reference", cluster.name);
   const auto started = std::chrono::steady_clock::now();

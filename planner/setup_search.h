@@ -21,6 +21,8 @@ struct SetupRequest {
   std::int64_t sequence = 0;
   Topology topology;  // nodes and devices of a node to plan for
   Precision precision = Precision::kBf16;
+  // The busiest rank's rows of its experts, in rows of the mean rank (TrainingSetup::expert_imbalance).
+  double balance = 1.0;
   // --fix: only setups with these.
   std::optional<int> pp, dp, cp, tp, edp, ep, esp;
   std::optional<std::int64_t> micro_batch;
@@ -62,7 +64,7 @@ struct SetupResult {
 // fastest split of the layers into stages that fits, and recomputation none, selective or full for each of these
 // stages, both chosen together (planner/stage_choice.h): one setup of the space. The setups returned are the same every
 // time; how many were pruned depends on which thread was first. REQUIRES: cluster.reference. Throws ConfigError for a
-// batch or sequence below 1 and for an invalid topology.
+// batch, sequence or balance below 1 and for an invalid topology.
 [[nodiscard]] SetupResult search_setups(const SetupRequest& request, const Cluster& cluster);
 
 // The same space without bounds: for tests.

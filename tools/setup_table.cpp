@@ -87,7 +87,8 @@ void add_assumptions(Json& json, const SetupRequest& request, const Cluster& clu
   const BindingConstraint binding = binding_constraint(request, cluster, result);
   json["binding_constraint"] = {{"constraint", to_text(binding.constraint)},
                                 {"text", to_text(binding, cluster, result.setups.front())}};
-  json["balance_assumed"] = balance_assumed(request.network);
+  json["balance"] = request.balance;
+  json["balance_assumed"] = balance_assumed(request);
   json["inherited"] = Json::array();
   for (const InheritedDefault& one : all_inherited(request, inherited)) {
     json["inherited"].push_back({{"name", one.name}, {"value", one.value}, {"from", one.from}});
@@ -115,7 +116,7 @@ std::string setup_assumptions(const SetupRequest& request, const Cluster& cluste
                               const std::vector<InheritedDefault>& inherited) {
   const BindingConstraint binding = binding_constraint(request, cluster, result);
   std::string text = fmt::format("what binds: {}\nbalance assumed: {}\n",
-                                 to_text(binding, cluster, result.setups.front()), balance_assumed(request.network));
+                                 to_text(binding, cluster, result.setups.front()), balance_assumed(request));
   std::vector<std::string> origins;
   const std::vector<InheritedDefault> all = all_inherited(request, inherited);
   for (const InheritedDefault& one : all) {

@@ -51,6 +51,14 @@ TEST(SetupMemory, OfExpertsCountedByHand) {
   EXPECT_EQ(bytes_of(moe_network(), setup, "feed-forward activations"), 4 * 2.0 * (32 * 16 + 64 * (96 + 16)));
 }
 
+TEST(SetupMemory, TheBusiestRankHoldsMoreRows) {
+  // ep 4, 1.5 times the mean: 96 choices instead of 64 through experts and dispatcher, the norms as before.
+  TrainingSetup setup = setup_of({.dp = 4, .edp = 1, .ep = 4});
+  setup.expert_imbalance = 1.5;
+  EXPECT_EQ(bytes_of(moe_network(), setup, "feed-forward activations"), 4 * 2.0 * (32 * 16 + 96 * (96 + 16)));
+  EXPECT_EQ(bytes_of(moe_network(), setup, "dispatcher workspace"), 2 * 2.0 * 96 * 8 * 2);
+}
+
 TEST(SetupMemory, EachZeroStageShardsOneMore) {
   TrainingSetup setup = setup_of({.dp = 4, .edp = 4});
   const char* const kNames[] = {"optimizer state", "gradients", "parameters"};

@@ -103,5 +103,14 @@ TEST(StageRecompute, NamesTheStagesWhereTheyDiffer) {
   EXPECT_EQ(recompute_text(setup), "full on stages 0, 2, 5");
 }
 
+TEST(BusiestRank, GetsAtMostAllRows) {
+  TrainingSetup setup{.degrees = {.ep = 4}, .expert_imbalance = 1.5};
+  EXPECT_EQ(busiest_rank(setup), 1.5);
+  setup.expert_imbalance = 9.0;
+  EXPECT_EQ(busiest_rank(setup), 4.0);
+  setup.degrees.ep = 1;  // every rank has all experts
+  EXPECT_EQ(busiest_rank(setup), 1.0);
+}
+
 }  // namespace
 }  // namespace sextant

@@ -40,6 +40,7 @@ SetupPlan example() {
   s.recompute = Recompute::kSelective;
   s.precision = Precision::kFp8;
   s.dispatch = Dispatch::kHierarchical2D;
+  s.expert_imbalance = 1.25;
   s.overlaps_tensor_parallel = true;
   s.sequence_parallel = s.fused_attention = s.folded = false;
   s.keeps_gathered = true;

@@ -42,6 +42,7 @@ struct PlanArguments {
   std::optional<std::string> precision;
   std::string pipeline = "auto";
   std::string recompute = "auto";
+  std::optional<double> balance;
   std::optional<std::int64_t> micro_batch;
   std::optional<int> forward_degree;
   std::optional<int> backward_degree;
@@ -160,6 +161,7 @@ SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluste
     throw ConfigError(fmt::format(
         "--schedule, --r-fwd, --r-bwd: {} is known by reference only: its plans are setups at scale, which the bundled "
         "executor does not train; allowed: --json, --fix, --micro-batch, --precision, --pipeline, --recompute, "
+        "--balance, "
         "--nodes, --devices-per-node, --top, --out",
         cluster.name));
   }
@@ -171,6 +173,7 @@ SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluste
           .topology = {.nodes = arguments.nodes.value_or(cluster.topology.nodes),
                        .devices_per_node = arguments.devices_per_node.value_or(cluster.topology.devices_per_node)},
           .precision = arguments.precision ? precision_of(*arguments.precision) : kDefaultPrecision,
+          .balance = arguments.balance.value_or(1.0),
           .pp = fixed.pp,
           .dp = fixed.dp,
           .cp = fixed.cp,
@@ -193,6 +196,9 @@ std::vector<InheritedDefault> inherited_by(const PlanArguments& arguments, const
   }
   if (!arguments.precision) {
     list.push_back({"precision of products", to_text(request.precision), "command line's default"});
+  }
+  if (!arguments.balance && request.network.num_experts > 0) {
+    list.push_back({"balance", "1", "command line's default"});
   }
   return list;
 }
@@ -235,6 +241,12 @@ int run_compare(const PlanArguments& arguments) {
 int run_plan(const PlanArguments& arguments) {
   const Cluster cluster = load_cluster(arguments.cluster);
   if (cluster.reference) return run_setup_plan(arguments, cluster);
+  if (arguments.balance) {
+    throw ConfigError(
+        fmt::format("--balance: {} is a measured cluster, whose plans are priced at the capacity of every "
+                    "expert; allowed on reference clusters",
+                    cluster.name));
+  }
   if (arguments.out) require_writable(*arguments.out);
   const PlanResult result = search_plans(search_request(arguments, cluster), cluster);
   const bool found = result.status == PlanStatus::kFound;
@@ -294,6 +306,9 @@ void add_search_options(CLI::App& verb, PlanArguments& arguments) {
   verb.add_option("--recompute", arguments.recompute,
                   "Of setups, on reference clusters, on every stage: none, selective or full; auto: each stage its own")
       ->capture_default_str();
+  verb.add_option("--balance", arguments.balance,
+                  "Of setups, on reference clusters: rows of the rank with the busiest experts / mean; default: 1")
+      ->check(CLI::Range(1.0, 1e6));
   verb.add_option("--r-fwd", arguments.forward_degree, "Pipeline degree of the forward; default: searched")
       ->check(CLI::Range(1, 1 << 20));
   verb.add_option("--r-bwd", arguments.backward_degree, "Pipeline degree of the backward; default: searched")
