@@ -28,11 +28,15 @@ class StageSplit {
     if (reaches_the_first_layer(bound)) return balanced(bound);
     if (!reaches_the_first_layer(kAnyTime)) return std::nullopt;
     while (!reaches_the_first_layer(bound)) {
-      if (next_bound_ == kNever) return std::nullopt;
+      if (!is_sure_) return std::nullopt;
       bound = next_bound_;
     }
     return balanced(bound);
   }
+
+  // Whether what run() said is the answer. To take as many layers as may be can leave a stage before only a layer that
+  // it has no room for, while another split would have left it another.
+  [[nodiscard]] bool is_sure() const { return is_sure_; }
 
  private:
   double time(int stage, int begin, int end) const { return p_.time(stage, begin, end).value(); }
@@ -40,6 +44,7 @@ class StageSplit {
   // earliest_[i]: the first layer from which stages i, i + 1, ... can hold everything to the end.
   bool reaches_the_first_layer(double bound) {
     next_bound_ = kNever;
+    is_sure_ = true;
     earliest_.assign(static_cast<std::size_t>(p_.stages) + 1, p_.layers);
     for (int stage = p_.stages - 1; stage >= 0; --stage) {
       const int end = earliest_[static_cast<std::size_t>(stage) + 1];
@@ -52,14 +57,17 @@ class StageSplit {
         }
         --begin;
       }
-      if (begin == end) return false;  // not even one layer
+      if (begin == end) {  // not even one layer
+        is_sure_ = false;
+        return false;
+      }
       earliest_[static_cast<std::size_t>(stage)] = begin;
     }
     return earliest_.front() == 0;
   }
 
   // REQUIRES: reaches_the_first_layer(bound).
-  std::vector<int> balanced(double bound) const {
+  std::vector<int> balanced(double bound) {
     std::vector<int> split;
     int begin = 0;
     for (int stage = 0; stage < p_.stages; ++stage) {
@@ -69,6 +77,7 @@ class StageSplit {
       const int least = std::max(begin + 1, earliest_[static_cast<std::size_t>(stage) + 1]);
       int end = std::max(least, std::min(begin + mean, p_.layers - stages_left + 1));
       while (end > least && !within(time(stage, begin, end), bound)) --end;
+      if (!within(time(stage, begin, end), bound)) is_sure_ = false;
       split.push_back(end - begin);
       begin = end;
     }
@@ -78,6 +87,7 @@ class StageSplit {
   const StageSplitProblem& p_;
   std::vector<int> earliest_;  // [stages + 1]
   double next_bound_ = kNever;
+  bool is_sure_ = true;
 };
 
 // The least sum of the stages among the splits of which no stage is slower than a bound.
@@ -187,7 +197,16 @@ double sum_of(const StageSplitProblem& problem, const std::vector<int>& split) {
 }  // namespace
 
 std::optional<std::vector<int>> least_slowest_stage(const StageSplitProblem& problem) {
-  return StageSplit(problem).run();
+  StageSplit greedy(problem);
+  std::optional<std::vector<int>> split = greedy.run();
+  if (greedy.is_sure()) return split;
+  LeastSum every(problem);
+  if (every.run(kAnyTime).sum == kNever) return std::nullopt;
+  for (double bound = problem.slowest_at_least.value(); bound < kNever; bound = every.next_bound()) {
+    LeastSum::Found found = every.run(bound);
+    if (found.sum < kNever) return std::move(found.split);
+  }
+  SEXTANT_CHECK(false, "no split of {} layers below a bound that one is below", problem.layers);
 }
 
 Seconds slowest_stage(const StageSplitProblem& problem, const std::vector<int>& split) {

@@ -102,8 +102,17 @@ TEST(LeastSlowestStage, NoOtherSplitThatFitsIsFaster) {
     for (int l = 0; l < job.stages + any(random); ++l) job.layer_times_L.emplace_back(any(random));
     std::vector<int> room;
     for (int i = 0; i < job.stages; ++i) room.push_back(any(random));
-    if (round % 2 == 1) {
+    if (round % 3 == 1) {
       job.fits = [&](int stage, int begin, int end) { return end - begin <= room[static_cast<std::size_t>(stage)]; };
+    }
+    // Layers of different sizes: a stage may have room for one of the later layers and not for one of the earlier.
+    std::vector<int> sizes;
+    for (std::size_t l = 0; l < job.layer_times_L.size(); ++l) sizes.push_back(any(random));
+    if (round % 3 == 2) {
+      job.fits = [&](int stage, int begin, int end) {
+        return std::accumulate(sizes.begin() + begin, sizes.begin() + end, 0) <=
+               2 * room[static_cast<std::size_t>(stage)];
+      };
     }
     const StageSplitProblem problem = job.problem();
     const double best = by_enumeration(problem, {});
