@@ -73,8 +73,9 @@ class LayerEstimator {
   Seconds all_to_all(Bytes buffer, const StridedGroup& group) const {
     if (group.size == 1) return Seconds(0.0);
     const int inside = ranks_inside(cluster_, group);
-    const DispatchTraffic traffic =
-        dispatch_traffic(s_.dispatch, buffer, {.ranks = group.size, .ranks_of_node = inside, .copies = n_.top_k});
+    const DispatchTraffic traffic = dispatch_traffic(
+        s_.dispatch, buffer,
+        {.ranks = group.size, .ranks_of_node = inside, .copies = n_.top_k, .expert_groups = n_.expert_groups});
     const Seconds near = traffic.intra / (reference_.intra.bandwidth * framework_.all_to_all_efficiency_intra);
     const Seconds far = traffic.inter / (reference_.inter.bandwidth * framework_.all_to_all_efficiency_inter);
     const bool hidden = s_.dispatch == Dispatch::kDeduplicated && !pairs_passes(s_);
@@ -205,7 +206,7 @@ class LayerEstimator {
     PassTimes layer;
     attention_block(layer);
     const double hidden = static_cast<double>(n_.expert_hidden_dim) / d_.esp;
-    const double choices = s_.rank_tokens() * n_.top_k * n_.capacity_factor;
+    const double choices = s_.rank_tokens() * n_.top_k * n_.capacity_factor * busiest_rank(s_);
     const double local_experts = std::max(1.0, static_cast<double>(n_.num_experts) / d_.ep);
     const double rows = std::max(1.0, choices * d_.esp * d_.ep / n_.num_experts);  // of one expert
     Seconds dense = product(rows, matrices_in() * hidden, model_dim_, local_experts) +

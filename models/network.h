@@ -43,6 +43,14 @@ struct SharedExperts {
   bool operator==(const SharedExperts&) const = default;
 };
 
+// Group-limited routing (DeepSeek-V2, section 2.2.2; DeepSeek-V3, section 2.1.2): experts are in `count` groups of
+// consecutive ones, and those of a token lie in `chosen` groups at most. With a group a node, tokens go to that many.
+struct ExpertGroups {
+  int count = 0;   // divides num_experts
+  int chosen = 0;  // below count
+  bool operator==(const ExpertGroups&) const = default;
+};
+
 // Multi-head latent attention (DeepSeek-V2, section 2.1): queries and keys/values pass through narrow
 // latents, each with its RMSNorm; a part of the key that carries the position is shared by all heads.
 struct MlaShape {
@@ -78,6 +86,7 @@ struct NetworkLimits {
   static constexpr std::int64_t kVocabulary = std::int64_t{1} << 24;
   static constexpr int kHeads = 1 << 12;  // and the dims of a head
   static constexpr int kExperts = 1 << 12;
+  static constexpr int kExpertGroups = 1 << 8;
   static constexpr int kLayers = 1 << 10;
   static constexpr int kMtpLayers = 1 << 6;
 };
@@ -102,6 +111,7 @@ struct Network {
   // What many networks lack; the defaults mean "has none".
   DenseLayers dense{};
   std::optional<SharedExperts> shared_experts{};
+  std::optional<ExpertGroups> expert_groups{};
   std::optional<MlaShape> mla{};
   std::optional<SlidingWindow> sliding_window{};
   QkNorm qk_norm = QkNorm::kNone;

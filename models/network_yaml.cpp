@@ -162,6 +162,23 @@ void read_attention(const ConfigNode& node, Network& n) {
   }
 }
 
+ExpertGroups read_expert_groups(const ConfigNode& node, const Network& n) {
+  node.expect_keys({"count", "chosen"});
+  const ExpertGroups groups{.count = static_cast<int>(node["count"].as_int(2, NetworkLimits::kExpertGroups)),
+                            .chosen = static_cast<int>(node["chosen"].as_int(1, NetworkLimits::kExpertGroups))};
+  if (n.num_experts % groups.count != 0) {
+    node["count"].fail(fmt::format("{} does not divide num_experts {}", groups.count, n.num_experts));
+  }
+  if (groups.chosen >= groups.count) {
+    node["chosen"].fail(fmt::format("{} of {} groups are no limit; allowed: fewer", groups.chosen, groups.count));
+  }
+  if (std::int64_t{groups.chosen} * (n.num_experts / groups.count) < n.top_k) {
+    node["chosen"].fail(fmt::format("{} groups of {} experts hold less than top_k {}", groups.chosen,
+                                    n.num_experts / groups.count, n.top_k));
+  }
+  return groups;
+}
+
 void read_experts(const ConfigNode& node, Network& n) {
   n.expert_hidden_dim = node["expert_hidden_dim"].as_int(1, NetworkLimits::kDim);
   n.num_experts = as_bounded_int(node["num_experts"], NetworkLimits::kExperts);
@@ -172,14 +189,15 @@ void read_experts(const ConfigNode& node, Network& n) {
   if (n.top_k > n.num_experts) {
     node["top_k"].fail(fmt::format("{} exceeds num_experts {}", n.top_k, n.num_experts));
   }
+  if (node.has("expert_groups")) n.expert_groups = read_expert_groups(node["expert_groups"], n);
 }
 
 void read_feed_forward(const ConfigNode& node, Network& n) {
   n.expert_kind = enum_of(node["expert_kind"], std::array{ExpertKind::kGelu, ExpertKind::kSwiglu});
   if (node.has("dense")) n.dense = read_dense(node["dense"], n.layers);
   if (num_moe_layers(n) > 0) return read_experts(node, n);
-  for (const char* key :
-       {"expert_hidden_dim", "num_experts", "top_k", "capacity_factor", "aux_loss_coefficient", "shared_experts"}) {
+  for (const char* key : {"expert_hidden_dim", "num_experts", "top_k", "capacity_factor", "aux_loss_coefficient",
+                          "shared_experts", "expert_groups"}) {
     refuse_key(node, key, "where every layer is dense");
   }
   if (n.biases.router) node["biases"].fail("router is not allowed where every layer is dense");
@@ -205,6 +223,7 @@ Network parse_network(const ConfigNode& node) {
                                                                                            "aux_loss_coefficient",
                                                                                            "dense",
                                                                                            "shared_experts",
+                                                                                           "expert_groups",
                                                                                            "biases",
                                                                                            "tied_embeddings",
                                                                                            "learned_positions",
@@ -281,6 +300,12 @@ void write_feed_forward(YamlWriter& writer, const Network& n) {
       .entry("top_k", n.top_k)
       .entry("capacity_factor", n.capacity_factor)
       .entry("aux_loss_coefficient", n.aux_loss_coefficient);
+  if (n.expert_groups) {
+    writer.begin_flow_map("expert_groups")
+        .entry("count", n.expert_groups->count)
+        .entry("chosen", n.expert_groups->chosen)
+        .end();
+  }
   if (!n.shared_experts) return;
   writer.begin_flow_map("shared_experts")
       .entry("count", n.shared_experts->count)

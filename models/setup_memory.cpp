@@ -44,12 +44,14 @@ double attention_bytes(const Network& n, const TrainingSetup& s) {
   } else {
     row = static_cast<double>(n.head_dim) * (2.0 * n.heads + 2.0 * n.kv_heads) / tp;
   }
-  double bytes = kActivationBytes * (s.group_tokens() * row + copied_tokens(s) * static_cast<double>(n.model_dim));
-  if (!s.fused_attention && s.recompute == Recompute::kNone) {
-    constexpr double kProbabilityBytes = 5.0;  // softmax, dropout and its mask
-    bytes += kProbabilityBytes * s.group_tokens() * static_cast<double>(s.sequence) * n.heads / tp;
-  }
-  return bytes;
+  return kActivationBytes * (s.group_tokens() * row + copied_tokens(s) * static_cast<double>(n.model_dim));
+}
+
+// Of one layer, where they reach memory: softmax, dropout and its mask.
+double probability_bytes(const Network& n, const TrainingSetup& s) {
+  if (s.fused_attention) return 0.0;
+  constexpr double kProbabilityBytes = 5.0;
+  return kProbabilityBytes * s.group_tokens() * static_cast<double>(s.sequence) * n.heads / s.degrees.tp;
 }
 
 // Hidden rows before and after the activation: three with a gate, two without.
@@ -61,8 +63,9 @@ double hidden_bytes(const Network& n, const TrainingSetup& s, std::int64_t hidde
   return kActivationBytes * s.group_tokens() * hidden_rows(n) * static_cast<double>(hidden_dim) / s.degrees.tp;
 }
 
+// Rows that reach the experts of the busiest rank.
 double choices(const Network& n, const TrainingSetup& s) {
-  return s.rank_tokens() * n.top_k * n.capacity_factor;
+  return s.rank_tokens() * n.top_k * n.capacity_factor * busiest_rank(s);
 }
 
 // Of the experts of one layer: their hidden rows, the rows that arrive and those that leave; and shared experts.
@@ -116,6 +119,7 @@ StageMemory::StageMemory(const Network& network, const TrainingSetup& setup, con
   if (n_.num_experts > 0) {
     moe_.experts = static_cast<double>(expert_parameters(n_)) * n_.num_experts / d.ep / d.esp;
   }
+  probabilities_ = probability_bytes(n_, s_);
   layer_input_ = norm_bytes(n_, s_);
   table_ = static_cast<double>(n_.vocabulary) * static_cast<double>(n_.model_dim) / d.tp;
   logits_ = assumptions_.logit_bytes * s_.group_tokens() * static_cast<double>(n_.vocabulary) / d.tp;
@@ -128,7 +132,7 @@ double StageMemory::dispatcher_bytes() const {
   return 2.0 * kActivationBytes * choices(n_, s_) * static_cast<double>(n_.model_dim) * (1.0 + s_.degrees.esp);
 }
 
-StageMemory::Terms StageMemory::terms(const StageLayers& layers) const {
+StageMemory::Terms StageMemory::terms(const StageLayers& layers, Recompute recompute) const {
   const ParallelDegrees& d = s_.degrees;
   const int num_dense =
       dense_before_[static_cast<std::size_t>(layers.end)] - dense_before_[static_cast<std::size_t>(layers.begin)];
@@ -149,12 +153,13 @@ StageMemory::Terms StageMemory::terms(const StageLayers& layers) const {
   terms[kOptimizer] = held(assumptions_.optimizer_bytes, 1);
   const double in_flight = micro_batches_in_flight(s_, layers.stage);
   terms[kInputs] = in_flight * (num_dense + num_moe) * layer_input_;
-  if (s_.recompute == Recompute::kFull) {
+  if (recompute == Recompute::kFull) {
     const double dense_layer = num_dense > 0 ? dense_.attention + dense_.feed_forward : 0.0;
     const double moe_layer = num_moe > 0 ? moe_.attention + moe_.feed_forward : 0.0;
     terms[kRecomputed] = std::max(dense_layer, moe_layer);
   } else {
-    terms[kAttention] = in_flight * (num_dense + num_moe) * dense_.attention;
+    const double attention = dense_.attention + (recompute == Recompute::kNone ? probabilities_ : 0.0);
+    terms[kAttention] = in_flight * (num_dense + num_moe) * attention;
     terms[kFeedForward] = in_flight * (num_dense * dense_.feed_forward + num_moe * moe_.feed_forward);
   }
   if (is_last) terms[kLogits] = logits_;
@@ -168,16 +173,17 @@ StageMemory::Terms StageMemory::finished(Terms terms) const {
   return terms;
 }
 
-Bytes StageMemory::total(const StageLayers& layers) const {
-  return Bytes(sum_of(finished(terms(layers))));
+Bytes StageMemory::total(const StageLayers& layers, Recompute recompute) const {
+  return Bytes(sum_of(finished(terms(layers, recompute))));
 }
 
-StageMemory::Terms StageMemory::largest_terms(const std::vector<int>& stages) const {
+StageMemory::Terms StageMemory::largest_terms(const std::vector<int>& stages, const RecomputeOf& recompute) const {
   const std::size_t copies = static_cast<std::size_t>(stage_copies(s_));
   std::vector<Terms> of_stages;
   int begin = 0;
   for (std::size_t i = 0; i < stages.size(); ++i) {
-    of_stages.push_back(terms({.stage = static_cast<int>(i), .begin = begin, .end = begin + stages[i]}));
+    const int stage = static_cast<int>(i);
+    of_stages.push_back(terms({.stage = stage, .begin = begin, .end = begin + stages[i]}, recompute(stage)));
     begin += stages[i];
   }
   Terms largest{};
@@ -190,11 +196,15 @@ StageMemory::Terms StageMemory::largest_terms(const std::vector<int>& stages) co
 }
 
 Bytes StageMemory::largest_total(const std::vector<int>& stages) const {
-  return Bytes(sum_of(largest_terms(stages)));
+  return Bytes(sum_of(largest_terms(stages, [this](int stage) { return recompute_of(s_, stage); })));
+}
+
+Bytes StageMemory::largest_total(const std::vector<int>& stages, Recompute recompute) const {
+  return Bytes(sum_of(largest_terms(stages, [recompute](int) { return recompute; })));
 }
 
 MemoryBreakdown StageMemory::largest(const std::vector<int>& stages) const {
-  const Terms largest = largest_terms(stages);
+  const Terms largest = largest_terms(stages, [this](int stage) { return recompute_of(s_, stage); });
   MemoryBreakdown memory;
   for (std::size_t t = 0; t < kNumTerms; ++t) memory.terms.push_back({kNames[t], Bytes(largest[t])});
   return memory;

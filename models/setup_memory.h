@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <vector>
 
 #include "models/memory_model.h"
@@ -37,17 +38,21 @@ struct StageLayers {
 //   DualPipe     (pp + 1) / 2 of either stage that the device holds (arXiv 2412.19437, table 2)
 [[nodiscard]] double micro_batches_in_flight(const TrainingSetup& setup, int stage);
 
-// The whole of one device: prices any stage of one setup in constant time, whatever setup.stage_layers says.
+// The whole of one device: prices any stage of one setup in constant time, whatever setup.stage_layers and its
+// recomputation say.
 class StageMemory {
  public:
   // `network` and `setup` must outlive this. The same preconditions as estimate_step (models/step_estimate.h).
   StageMemory(const Network& network, const TrainingSetup& setup, const MemoryAssumptions& assumptions = {});
 
   // Never less for more layers.
-  [[nodiscard]] Bytes total(const StageLayers& layers) const;
-  // The largest device under these stages; under DualPipe it holds a stage and its mirror image.
+  [[nodiscard]] Bytes total(const StageLayers& layers, Recompute recompute) const;
+  // The largest device under these stages and the setup's recomputation; under DualPipe it holds a stage and its mirror
+  // image.
   [[nodiscard]] MemoryBreakdown largest(const std::vector<int>& stages) const;
   [[nodiscard]] Bytes largest_total(const std::vector<int>& stages) const;
+  // The same with one recomputation for all.
+  [[nodiscard]] Bytes largest_total(const std::vector<int>& stages, Recompute recompute) const;
 
  private:
   static constexpr std::size_t kNumTerms = 11;
@@ -56,19 +61,21 @@ class StageMemory {
   struct LayerBytes {
     double parameters = 0.0;  // elements, without experts
     double experts = 0.0;     // elements of experts
-    double attention = 0.0;   // activations kept without recomputation, as the next
+    double attention = 0.0;   // activations kept without recomputation, as the next; but no probabilities
     double feed_forward = 0.0;
   };
+  using RecomputeOf = std::function<Recompute(int stage)>;
 
-  [[nodiscard]] Terms terms(const StageLayers& layers) const;
+  [[nodiscard]] Terms terms(const StageLayers& layers, Recompute recompute) const;
   [[nodiscard]] Terms finished(Terms terms) const;
-  [[nodiscard]] Terms largest_terms(const std::vector<int>& stages) const;
+  [[nodiscard]] Terms largest_terms(const std::vector<int>& stages, const RecomputeOf& recompute) const;
   [[nodiscard]] double dispatcher_bytes() const;
 
   const Network& n_;
   const TrainingSetup& s_;
   MemoryAssumptions assumptions_;
   LayerBytes dense_, moe_;
+  double probabilities_ = 0.0;     // bytes of one layer, where attention is not fused and nothing recomputed
   double layer_input_ = 0.0;       // bytes
   double table_ = 0.0;             // elements of the token table on one rank
   double logits_ = 0.0;            // bytes

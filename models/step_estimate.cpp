@@ -1,6 +1,8 @@
 #include "models/step_estimate.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
 
 #include "models/error.h"
 #include "models/layer_times.h"
@@ -32,46 +34,59 @@ class Estimator {
         framework_(framework),
         copies_(stage_copies(setup)),
         held_(held_parameters(network, setup)),
-        alone_(layer_times(network, setup, cluster, framework)),
-        overlapped_(pairs_passes(s_) ? beside_other_direction(alone_, framework) : alone_) {
+        passes_{} {
     held_.dense *= copies_;
     held_.experts *= copies_;
-    add_whole(alone_.dense, overlapped_.dense, static_cast<double>(n_.dense.layers.size()));
-    add_whole(alone_.moe, overlapped_.moe, num_moe_layers(n_));
-    add_whole(alone_.head, overlapped_.head, 1.0);
   }
 
-  StepEstimate run() const {
-    const StageLoad stage = slowest_stage();
-    StepTerms terms{};
-    for (const auto& [times, count] :
-         {std::pair(&overlapped_.dense, stage.dense), std::pair(&overlapped_.moe, stage.moe),
-          std::pair(&overlapped_.head, stage.heads)}) {
-      add(terms, times->forward, static_cast<double>(count * s_.num_micro_batches));
-      add(terms, times->backward, static_cast<double>(count * s_.num_micro_batches));
-    }
-    return finish(terms, time_of(stage));
+  StepEstimate run() {
+    const std::vector<StageLoad> stages = stage_loads();
+    for (const StageLoad& load : loads_by_recompute(stages)) add_whole(load);
+    const StageLoad slowest = *std::ranges::max_element(stages, {}, [this](const auto& s) { return time_of(s); });
+    return finish(micro_batches(slowest, static_cast<double>(s_.num_micro_batches)), time_of(slowest));
   }
 
   // As if every stage could be the mean of all.
-  StepEstimate even() const {
-    StepTerms terms{};
-    const double stages = static_cast<double>(s_.num_micro_batches) / d_.pp;
-    for (const auto& [times, count] :
-         {std::pair(&overlapped_.dense, static_cast<double>(n_.dense.layers.size())),
-          std::pair(&overlapped_.moe, static_cast<double>(num_moe_layers(n_))), std::pair(&overlapped_.head, 1.0)}) {
-      add(terms, times->forward, count * stages);
-      add(terms, times->backward, count * stages);
-    }
-    return finish(terms, whole_.total / d_.pp);
+  StepEstimate even() {
+    const StageLoad all{.recompute = s_.recompute,
+                        .dense = static_cast<int>(n_.dense.layers.size()),
+                        .moe = num_moe_layers(n_),
+                        .heads = 1};
+    add_whole(all);
+    return finish(micro_batches(all, static_cast<double>(s_.num_micro_batches) / d_.pp), whole_.total / d_.pp);
   }
 
  private:
   struct StageLoad {
+    Recompute recompute = Recompute::kNone;
     int dense = 0;
     int moe = 0;
     int heads = 0;
   };
+  struct Passes {
+    LayerTimes alone;          // a forward or backward by itself
+    LayerTimes overlapped;     // as the schedule runs them
+    Seconds dense, moe, head;  // forward and backward of one of these, overlapped
+  };
+
+  const Passes& passes(Recompute recompute) {
+    std::optional<Passes>& passes = passes_[static_cast<std::size_t>(recompute)];
+    if (!passes) {
+      TrainingSetup setup = s_;
+      set_stage_recompute(setup, {recompute});
+      const LayerTimes alone = layer_times(n_, setup, cluster_, framework_);
+      const LayerTimes overlapped = pairs_passes(s_) ? beside_other_direction(alone, framework_) : alone;
+      passes = {alone, overlapped, overlapped.dense.total(), overlapped.moe.total(), overlapped.head.total()};
+    }
+    return *passes;
+  }
+
+  void add_whole(const StageLoad& load) {
+    const Passes& times = passes(load.recompute);
+    add_whole(times.alone.dense, times.overlapped.dense, load.dense);
+    add_whole(times.alone.moe, times.overlapped.moe, load.moe);
+    add_whole(times.alone.head, times.overlapped.head, load.heads);
+  }
 
   void add_whole(const PassTimes& alone, const PassTimes& overlapped, double count) {
     whole_.total += count * overlapped.total();
@@ -80,13 +95,25 @@ class Estimator {
     whole_.weight_gradients += count * alone.weight_gradients;
   }
 
-  Seconds time_of(const StageLoad& stage) const {
-    return static_cast<double>(stage.dense) * dense_total_ + static_cast<double>(stage.moe) * moe_total_ +
-           static_cast<double>(stage.heads) * head_total_;
+  Seconds time_of(const StageLoad& stage) {
+    const Passes& times = passes(stage.recompute);
+    return static_cast<double>(stage.dense) * times.dense + static_cast<double>(stage.moe) * times.moe +
+           static_cast<double>(stage.heads) * times.head;
   }
 
-  StageLoad slowest_stage() const {
-    StageLoad slowest;
+  StepTerms micro_batches(const StageLoad& stage, double count) {
+    const LayerTimes& times = passes(stage.recompute).overlapped;
+    StepTerms terms{};
+    for (const auto& [layer, layers] : {std::pair(&times.dense, stage.dense), std::pair(&times.moe, stage.moe),
+                                        std::pair(&times.head, stage.heads)}) {
+      add(terms, layer->forward, layers * count);
+      add(terms, layer->backward, layers * count);
+    }
+    return terms;
+  }
+
+  std::vector<StageLoad> stage_loads() const {
+    std::vector<StageLoad> loads;
     int begin = 0;
     const std::vector<int> stages = stage_layers(n_, s_);
     auto dense = n_.dense.layers.begin();
@@ -94,12 +121,27 @@ class Estimator {
       const int end = begin + stages[i];
       const auto dense_end = std::lower_bound(dense, n_.dense.layers.end(), end);
       const auto num_dense = static_cast<int>(dense_end - dense);
-      const StageLoad stage{.dense = num_dense, .moe = stages[i] - num_dense, .heads = i + 1 == stages.size() ? 1 : 0};
-      if (i == 0 || time_of(stage) > time_of(slowest)) slowest = stage;
+      loads.push_back({.recompute = recompute_of(s_, static_cast<int>(i)),
+                       .dense = num_dense,
+                       .moe = stages[i] - num_dense,
+                       .heads = i + 1 == stages.size() ? 1 : 0});
       dense = dense_end;
       begin = end;
     }
-    return slowest;
+    return loads;
+  }
+
+  // What all stages of one recomputation hold, for each that occurs.
+  static std::vector<StageLoad> loads_by_recompute(const std::vector<StageLoad>& stages) {
+    std::vector<StageLoad> sums;
+    for (const StageLoad& stage : stages) {
+      auto sum = std::ranges::find(sums, stage.recompute, &StageLoad::recompute);
+      if (sum == sums.end()) sum = sums.insert(sum, {.recompute = stage.recompute});
+      sum->dense += stage.dense;
+      sum->moe += stage.moe;
+      sum->heads += stage.heads;
+    }
+    return sums;
   }
 
   StepEstimate finish(const StepTerms& micro_batches, Seconds slowest_stage) const {
@@ -175,11 +217,7 @@ class Estimator {
   const FrameworkAssumptions& framework_;
   int copies_;
   HeldParameters held_;
-  LayerTimes alone_;       // a forward or backward by itself
-  LayerTimes overlapped_;  // as the schedule runs them
-  Seconds dense_total_ = overlapped_.dense.total();
-  Seconds moe_total_ = overlapped_.moe.total();
-  Seconds head_total_ = overlapped_.head.total();
+  std::array<std::optional<Passes>, kNumRecomputes> passes_;  // what the stages need of them
   WholeNetwork whole_;
 };
 
@@ -204,6 +242,15 @@ StepEstimate estimate_even_step(const Network& network, const TrainingSetup& set
                                 const FrameworkAssumptions& framework) {
   SEXTANT_CHECK(cluster.reference.has_value(), "cluster {} has no reference", cluster.name);
   return Estimator(network, setup, cluster, framework).even();
+}
+
+StageWeights stage_weights(const TrainingSetup& setup) {
+  const double pp = setup.degrees.pp;
+  const auto micro_batches = static_cast<double>(setup.num_micro_batches);
+  if (setup.degrees.pp == 1 || setup.pipeline == PipelineSchedule::kDualPipe) return {.slowest = micro_batches};
+  if (setup.pipeline == PipelineSchedule::kZeroBubble) return {.slowest = micro_batches, .sum = (pp - 1.0) / pp};
+  const double chunk = 1.0 / setup.virtual_stages;
+  return {.slowest = micro_batches - chunk, .sum = chunk};
 }
 
 Flops model_flops_per_token(const Network& network, std::int64_t sequence) {

@@ -32,7 +32,17 @@ struct StepEstimate {
 [[nodiscard]] StepEstimate estimate_step(const Network& network, const TrainingSetup& setup, const Cluster& cluster,
                                          const FrameworkAssumptions& framework = {});
 
-// The same if every stage were the mean of all: no split of the layers into stages takes less.
+// What the stages of a pipeline add to a step, for stages of times t_i: slowest * max t_i + sum * (sum of t_i), and
+// what does not depend on them; the step is the faster the less that is. Under DualPipe only where all stages
+// recompute the same, so that their sum is given.
+struct StageWeights {
+  double slowest = 1.0;
+  double sum = 0.0;
+};
+[[nodiscard]] StageWeights stage_weights(const TrainingSetup& setup);
+
+// The same if every stage were the mean of all, with `setup.recompute` on each: no split of the layers into stages
+// takes less, nor with more computed again on some.
 [[nodiscard]] StepEstimate estimate_even_step(const Network& network, const TrainingSetup& setup,
                                               const Cluster& cluster, const FrameworkAssumptions& framework = {});
 

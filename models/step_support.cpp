@@ -14,6 +14,7 @@ std::vector<std::string> unsupported_parts(const Network& n) {
   };
   add_if(!n.dense.layers.empty(), "dense layers");
   add_if(n.shared_experts.has_value(), "shared experts");
+  add_if(n.expert_groups.has_value(), "group-limited routing");
   add_if(n.mla.has_value(), "multi-head latent attention");
   add_if(n.sliding_window.has_value(), "sliding-window attention");
   add_if(n.attention_sinks, "attention sinks");

@@ -1,5 +1,6 @@
 #include "models/training_setup.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -19,6 +20,34 @@ std::string runs_text(const std::vector<int>& counts) {
     text +=
         (i > 0 ? " " : "") + (end - i > 1 ? fmt::format("{}x{}", counts[i], end - i) : fmt::format("{}", counts[i]));
     i = end;
+  }
+  return text;
+}
+
+// "stage 4", "stages 0-2, 5": those that recompute so.
+std::string stages_text(const std::vector<Recompute>& stages, Recompute recompute) {
+  std::string text;
+  int count = 0;
+  for (std::size_t i = 0; i < stages.size();) {
+    std::size_t end = i;
+    while (end < stages.size() && stages[end] == recompute) ++end;
+    if (end > i) {
+      text += count > 0 ? ", " : "";
+      text += end - i > 1 ? fmt::format("{}-{}", i, end - 1) : fmt::format("{}", i);
+      count += static_cast<int>(end - i);
+    }
+    i = std::max(end, i + 1);
+  }
+  return (count == 1 ? "stage " : "stages ") + text;
+}
+
+// "full<what> on stages 0-2 and selective<what> on stage 4". REQUIRES: stages that differ.
+std::string mixed_text(const std::vector<Recompute>& stages, const char* what) {
+  std::string text;
+  for (const Recompute recompute : {Recompute::kFull, Recompute::kSelective}) {
+    if (std::ranges::find(stages, recompute) == stages.end()) continue;
+    text += fmt::format("{}{}{} on {}", text.empty() ? "" : " and ", to_text(recompute), what,
+                        stages_text(stages, recompute));
   }
   return text;
 }
@@ -62,6 +91,21 @@ std::vector<int> stage_layers(const Network& network, const TrainingSetup& setup
   return setup.stage_layers.empty() ? even_stages(network.layers, setup.degrees.pp) : setup.stage_layers;
 }
 
+Recompute recompute_of(const TrainingSetup& setup, int stage) {
+  return setup.stage_recompute.empty() ? setup.recompute : setup.stage_recompute.at(static_cast<std::size_t>(stage));
+}
+
+void set_stage_recompute(TrainingSetup& setup, const std::vector<Recompute>& stages) {
+  const Recompute first = stages.at(0);
+  const bool same = std::ranges::all_of(stages, [&](Recompute r) { return r == first; });
+  setup.recompute = same ? first : Recompute::kNone;
+  setup.stage_recompute = same ? std::vector<Recompute>() : stages;
+}
+
+double busiest_rank(const TrainingSetup& setup) {
+  return std::min(setup.expert_imbalance, static_cast<double>(setup.degrees.ep));
+}
+
 int stage_copies(const TrainingSetup& setup) {
   return setup.pipeline == PipelineSchedule::kDualPipe ? 2 : 1;
 }
@@ -87,12 +131,17 @@ HeldParameters held_parameters(const Network& n, const TrainingSetup& setup) {
   return held;
 }
 
+std::string recompute_text(const TrainingSetup& setup) {
+  return setup.stage_recompute.empty() ? to_text(setup.recompute) : mixed_text(setup.stage_recompute, "");
+}
+
 std::string to_text(const TrainingSetup& setup) {
   std::string text = fmt::format("{}, {} x {}", to_text(setup.degrees), setup.micro_batch, setup.num_micro_batches);
   if (setup.pipeline != PipelineSchedule::k1F1B) text += fmt::format(", {}", to_text(setup.pipeline));
   if (setup.virtual_stages > 1) text += fmt::format(", v{}", setup.virtual_stages);
   if (!setup.stage_layers.empty()) text += ", stages " + runs_text(setup.stage_layers);
   text += fmt::format(", ZeRO-{}", setup.zero_stage);
+  if (!setup.stage_recompute.empty()) text += ", " + mixed_text(setup.stage_recompute, " recompute");
   if (setup.recompute != Recompute::kNone) text += fmt::format(", {} recompute", to_text(setup.recompute));
   if (setup.precision != Precision::kBf16) text += fmt::format(", {}", to_text(setup.precision));
   if (setup.dispatch != Dispatch::kFlat) text += fmt::format(", {} dispatch", to_text(setup.dispatch));

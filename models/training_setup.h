@@ -53,8 +53,13 @@ struct TrainingSetup {
   std::vector<int> stage_layers{};
   int zero_stage = 1;  // 0: nothing sharded over data parallelism; 1 optimizer; 2 gradients; 3 parameters (FSDP)
   Recompute recompute = Recompute::kNone;
+  // Of each pipeline stage, [pp], where they differ; `recompute` is none then. Empty: `recompute` on every stage.
+  std::vector<Recompute> stage_recompute{};
   Precision precision = Precision::kBf16;
   Dispatch dispatch = Dispatch::kFlat;
+  // Rows of the rank whose experts get most, in rows of the mean rank, where experts are spread over ranks: all wait
+  // for it. An assumption, not a choice.
+  double expert_imbalance = 1.0;
   bool sequence_parallel = true;  // what tensor parallelism does not cut, cut along the sequence
   bool fused_attention = true;    // probabilities never reach memory; causal blocks are skipped
   // Of dense layers, tensor-parallel traffic runs beside the products that need it (user buffers of Transformer
@@ -79,6 +84,11 @@ struct TrainingSetup {
 [[nodiscard]] std::vector<int> even_stages(int layers, int stages);
 // setup.stage_layers, or the even stages where it is empty.
 [[nodiscard]] std::vector<int> stage_layers(const Network& network, const TrainingSetup& setup);
+[[nodiscard]] Recompute recompute_of(const TrainingSetup& setup, int stage);
+// Gives the stages what they recompute: as `recompute` where all do the same. REQUIRES: one entry or more.
+void set_stage_recompute(TrainingSetup& setup, const std::vector<Recompute>& stages);
+// expert_imbalance as far as the experts are spread: a rank of ep gets at most all rows, ep times the mean.
+[[nodiscard]] double busiest_rank(const TrainingSetup& setup);
 // Copies of a stage's parameters that are not replicas of data parallelism: 2 under DualPipe, whose devices hold a
 // stage of each direction.
 [[nodiscard]] int stage_copies(const TrainingSetup& setup);
@@ -96,7 +106,9 @@ struct HeldParameters {
 // Of the mean stage, with the token table of the first, and the output matrix where that stage is the last too: what
 // gradients are reduced and states updated for.
 [[nodiscard]] HeldParameters held_parameters(const Network& network, const TrainingSetup& setup);
-// "pp8 dp4 tp2 | edp1 ep8 esp1, 1 x 32, v2, ZeRO-1, full recompute"
+// "none", "full", "full on stages 0-2, selective on stage 4"
+[[nodiscard]] std::string recompute_text(const TrainingSetup& setup);
+// "pp8 dp4 tp2 | edp1 ep8 esp1, 1 x 32, v2, ZeRO-1, full recompute"; "..., full recompute on stages 0-2"
 [[nodiscard]] std::string to_text(const TrainingSetup& setup);
 
 }  // namespace sextant

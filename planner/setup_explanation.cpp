@@ -22,13 +22,14 @@ std::optional<FoundSetup> faster(const SetupRequest& request, const Cluster& clu
 }
 
 bool fixes_something(const SetupRequest& r) {
-  return r.pp || r.dp || r.cp || r.tp || r.edp || r.ep || r.esp || r.micro_batch || r.pipeline;
+  return r.pp || r.dp || r.cp || r.tp || r.edp || r.ep || r.esp || r.micro_batch || r.pipeline || r.recompute;
 }
 
 SetupRequest freed(SetupRequest request) {
   request.pp = request.dp = request.cp = request.tp = request.edp = request.ep = request.esp = std::nullopt;
   request.micro_batch.reset();
   request.pipeline.reset();
+  request.recompute.reset();
   return request;
 }
 
@@ -160,11 +161,22 @@ std::vector<InheritedDefault> inherited_defaults(const SetupRequest& request, co
   return list;
 }
 
-std::string balance_assumed(const Network& network) {
+std::string balance_assumed(const SetupRequest& request) {
+  const Network& network = request.network;
   if (network.num_experts == 0) return "no experts to balance";
-  return fmt::format(
-      "every expert gets the same rows, {} a token times capacity factor {}; skewed routing is not priced",
-      network.top_k, network.capacity_factor);
+  std::string text = fmt::format("every expert gets the same rows, {} a token times capacity factor {}", network.top_k,
+                                 network.capacity_factor);
+  if (request.balance > 1.0) {
+    text = fmt::format(
+        "where experts are spread over ranks, the busiest rank gets {:.4g} times the mean rows, which are {} a token "
+        "times capacity factor {}",
+        request.balance, network.top_k, network.capacity_factor);
+  }
+  if (network.expert_groups) {
+    text += fmt::format("; a token's experts lie in {} of {} groups", network.expert_groups->chosen,
+                        network.expert_groups->count);
+  }
+  return text;
 }
 
 }  // namespace sextant

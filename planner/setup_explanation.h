@@ -48,6 +48,6 @@ struct InheritedDefault {
                                                                const MemoryAssumptions& memory = {});
 
 // How evenly experts are loaded in the model of a step.
-[[nodiscard]] std::string balance_assumed(const Network& network);
+[[nodiscard]] std::string balance_assumed(const SetupRequest& request);
 
 }  // namespace sextant

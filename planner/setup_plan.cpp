@@ -1,5 +1,6 @@
 #include "planner/setup_plan.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -28,10 +29,15 @@ void write_setup(YamlWriter& yaml, const TrainingSetup& s) {
     for (const int layers : s.stage_layers) yaml.item(std::int64_t{layers});
     yaml.end();
   }
-  yaml.entry("zero_stage", s.zero_stage)
-      .entry("recompute", to_text(s.recompute))
-      .entry("precision", to_text(s.precision))
+  yaml.entry("zero_stage", s.zero_stage).entry("recompute", to_text(s.recompute));
+  if (!s.stage_recompute.empty()) {
+    yaml.begin_flow_list("stage_recompute");
+    for (const Recompute recompute : s.stage_recompute) yaml.item(to_text(recompute));
+    yaml.end();
+  }
+  yaml.entry("precision", to_text(s.precision))
       .entry("dispatch", to_text(s.dispatch))
+      .entry("expert_imbalance", s.expert_imbalance)
       .entry("sequence_parallel", s.sequence_parallel)
       .entry("fused_attention", s.fused_attention)
       .entry("overlaps_tensor_parallel", s.overlaps_tensor_parallel)
@@ -64,13 +70,27 @@ std::vector<int> read_stage_layers(const ConfigNode& list, int stages) {
   return result;
 }
 
+Recompute read_recompute(const ConfigNode& node) {
+  return read_enum<Recompute>(node, std::array{Recompute::kNone, Recompute::kSelective, Recompute::kFull});
+}
+
+// Written only where stages differ.
+std::vector<Recompute> read_stage_recompute(const ConfigNode& list, int stages) {
+  std::vector<Recompute> result;
+  for (const ConfigNode& recompute : list.items()) result.push_back(read_recompute(recompute));
+  if (result.size() != static_cast<std::size_t>(stages)) {
+    list.fail(fmt::format("found {} stages, but pp is {}", result.size(), stages));
+  }
+  return result;
+}
+
 TrainingSetup read_setup(const ConfigNode& root, const ParallelLayout& layout) {
   const ConfigNode batch = root["batch"];
   batch.expect_keys({"micro_batch", "num_micro_batches", "sequence"});
   const ConfigNode node = root["setup"];
   node.expect_keys({"pipeline", "virtual_stages", "zero_stage", "recompute", "precision", "dispatch",
                     "sequence_parallel", "fused_attention", "overlaps_tensor_parallel", "folded", "keeps_gathered"},
-                   {"stage_layers"});
+                   {"stage_layers", "stage_recompute", "expert_imbalance"});
   TrainingSetup s;
   s.degrees = layout.degrees();
   s.micro_batch = batch["micro_batch"].as_int(1, kMaxCount);
@@ -82,11 +102,15 @@ TrainingSetup read_setup(const ConfigNode& root, const ParallelLayout& layout) {
   s.virtual_stages = node["virtual_stages"].as_count();
   if (node.has("stage_layers")) s.stage_layers = read_stage_layers(node["stage_layers"], s.degrees.pp);
   s.zero_stage = static_cast<int>(node["zero_stage"].as_int(0, 3));
-  s.recompute =
-      read_enum<Recompute>(node["recompute"], std::array{Recompute::kNone, Recompute::kSelective, Recompute::kFull});
+  s.recompute = read_recompute(node["recompute"]);
+  if (node.has("stage_recompute")) {
+    s.stage_recompute = read_stage_recompute(node["stage_recompute"], s.degrees.pp);
+    if (s.recompute != Recompute::kNone) node["recompute"].fail("found beside stage_recompute, expected none");
+  }
   s.precision = read_enum<Precision>(node["precision"], std::array{Precision::kBf16, Precision::kFp8});
   s.dispatch = read_enum<Dispatch>(node["dispatch"], std::array{Dispatch::kFlat, Dispatch::kHierarchical1D,
                                                                 Dispatch::kHierarchical2D, Dispatch::kDeduplicated});
+  if (node.has("expert_imbalance")) s.expert_imbalance = node["expert_imbalance"].as_double(1.0, 1e6);
   s.sequence_parallel = node["sequence_parallel"].as_bool();
   s.fused_attention = node["fused_attention"].as_bool();
   s.overlaps_tensor_parallel = node["overlaps_tensor_parallel"].as_bool();
@@ -130,6 +154,10 @@ void expect_not_executable(const ConfigNode& node) {
   const std::string text = node.as_string();
   if (text.starts_with("no (") && text.ends_with(")")) return;
   node.fail(fmt::format("found \"{}\", expected \"no (why)\": the bundled executor carries out no setups", text));
+}
+
+bool recomputes(const TrainingSetup& s, Recompute recompute) {
+  return s.recompute == recompute || std::ranges::find(s.stage_recompute, recompute) != s.stage_recompute.end();
 }
 
 Seconds exposed_communication(const StepEstimate& estimate) {
@@ -180,7 +208,9 @@ std::string why_not_executable(const TrainingSetup& s) {
   if (s.degrees.pp > 1) lacks.emplace_back("pipeline stages");
   if (s.degrees.cp > 1) lacks.emplace_back("context parallelism");
   if (s.zero_stage > 0) lacks.push_back(fmt::format("ZeRO-{}", s.zero_stage));
-  if (s.recompute != Recompute::kNone) lacks.push_back(fmt::format("{} recomputation", to_text(s.recompute)));
+  for (const Recompute recompute : {Recompute::kSelective, Recompute::kFull}) {
+    if (recomputes(s, recompute)) lacks.push_back(fmt::format("{} recomputation", to_text(recompute)));
+  }
   if (s.dispatch != Dispatch::kFlat) lacks.push_back(fmt::format("{} dispatch", to_text(s.dispatch)));
   lacks.emplace_back(to_text(s.precision));
   return fmt::format("the cluster is known by reference only; the bundled executor has no {}", fmt::join(lacks, ", "));

@@ -19,6 +19,7 @@ namespace sextant {
 namespace {
 
 constexpr std::int64_t kLargestMicroBatch = 16;
+constexpr double kLargestBalance = 1e6;
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 bool allowed(std::optional<int> fixed, int value) {
@@ -88,7 +89,10 @@ struct Counts {
 class GridSearch {
  public:
   GridSearch(const SetupRequest& request, const Cluster& cluster, Best& best, bool prunes)
-      : request_(request), network_(request.network), cluster_(cluster), best_(best), prunes_(prunes) {}
+      : request_(request), network_(request.network), cluster_(cluster), best_(best), prunes_(prunes) {
+    options_.memory = cluster.device.memory;
+    if (request.recompute) options_.recomputes = {*request.recompute};
+  }
 
   Counts run(const Grid& grid, std::int64_t index) {
     counts_ = {};
@@ -96,6 +100,8 @@ class GridSearch {
     setup_ = {};
     setup_.sequence = request_.sequence;
     setup_.precision = request_.precision;
+    setup_.expert_imbalance = request_.balance;
+    setup_.recompute = options_.recomputes.front();  // of bounds
     setup_.degrees = {.pp = grid.pp, .dp = grid.dp, .cp = grid.cp, .tp = grid.tp};
     for_expert_grids([&] { for_micro_batches([&] { try_micro_batch(); }); });
     return counts_;
@@ -160,7 +166,7 @@ class GridSearch {
   }
 
   static constexpr std::array<int, 3> kZeroStages = {1, 2, 3};
-  static constexpr std::int64_t kSetupsOfDispatch = std::int64_t{kZeroStages.size()} * kNumRecomputes;
+  static constexpr std::int64_t kSetupsOfDispatch = std::int64_t{kZeroStages.size()};
 
   // Skips `count` setups of which none takes less than `bound`, if that is too long.
   bool prune(double bound, std::int64_t count) {
@@ -193,11 +199,7 @@ class GridSearch {
 
   void try_dispatch() {
     if (prunes_ && prune(dispatch_bound(), kSetupsOfDispatch)) return;
-    for (const int zero : kZeroStages) {
-      for (int recompute = 0; recompute < kNumRecomputes; ++recompute) {
-        try_setup(zero, static_cast<Recompute>(recompute));
-      }
-    }
+    for (const int zero : kZeroStages) try_setup(zero);
   }
 
   // Sums in another order differ by roundings.
@@ -214,33 +216,41 @@ class GridSearch {
     return bound.value() * kRounding;
   }
 
-  // Of all setups that differ by ZeRO stage, recomputation and split into stages: no gradients, none, even.
+  // Of all setups that differ by ZeRO stage, recomputation and split into stages: no gradients, least, even.
   double dispatch_bound() const {
     const StepEstimate estimate = estimate_even_step(network_, setup_, cluster_);
     return (estimate.total() - estimate[StepTerm::kGradients]).value() * kRounding;
   }
 
-  // Of all splits into stages.
+  // Of all splits into stages and all that these may compute again.
   double split_bound(const TrainingSetup& setup) const {
     return estimate_even_step(network_, setup, cluster_).total().value() * kRounding;
   }
 
-  void try_setup(int zero_stage, Recompute recompute) {
+  void try_setup(int zero_stage) {
     TrainingSetup setup = setup_;
     setup.zero_stage = zero_stage;
-    setup.recompute = recompute;
-    if (prunes_ && prune(split_bound(setup), 1)) return;
+    const double even = split_bound(setup);
+    if (prunes_ && prune(even, 1)) return;
+    StageChoice stages(network_, setup, cluster_, options_);
+    const std::optional<Seconds> added = stages.added_at_least();
+    if (added && prunes_ && prune(even + least_effect(setup) * added->value() * kRounding, 1)) return;
     const std::int64_t place = place_++;
     ++counts_.evaluated;
-    const std::optional<std::vector<int>> stages = choose_stages(network_, setup, cluster_, cluster_.device.memory);
-    if (!stages) return too_large(setup, place);
-    setup.stage_layers = *stages;
-    best_.add({estimate_step(network_, setup, cluster_).total().value(), place, setup});
+    if (!added) return too_large(setup, place);
+    const TrainingSetup chosen = stages.choose();
+    best_.add({estimate_step(network_, chosen, cluster_).total().value(), place, chosen});
   }
 
-  // Its memory is that of the even split.
-  void too_large(const TrainingSetup& setup, std::int64_t place) {
+  // What a second more on the stages adds to the step: gradients that hide under a share of it hide longer.
+  static double least_effect(const TrainingSetup& setup) {
+    return setup.zero_stage >= 2 ? 1.0 - FrameworkAssumptions{}.hidden_by_step : 1.0;
+  }
+
+  // Its memory is that of the even split that keeps least.
+  void too_large(TrainingSetup setup, std::int64_t place) {
     ++counts_.too_large;
+    setup.recompute = options_.recomputes.back();
     const double bytes = setup_memory(network_, setup).total().value();
     if (bytes < counts_.miss.bytes) counts_.miss = {bytes, place, setup};
   }
@@ -250,6 +260,8 @@ class GridSearch {
   const Cluster& cluster_;
   Best& best_;
   bool prunes_;
+  // More and more computed again.
+  StageOptions options_{.recomputes = {Recompute::kNone, Recompute::kSelective, Recompute::kFull}};
   TrainingSetup setup_;
   Counts counts_;
   std::int64_t place_ = 0;
@@ -306,6 +318,10 @@ Counts search_grids(const SetupRequest& request, const Cluster& cluster, Best& b
 SetupResult search(const SetupRequest& request, const Cluster& cluster, bool prunes) {
   if (request.global_batch < 1) throw ConfigError(fmt::format("global batch {}: at least 1", request.global_batch));
   if (request.sequence < 1) throw ConfigError(fmt::format("sequence {}: at least 1", request.sequence));
+  if (!(request.balance >= 1.0 && request.balance <= kLargestBalance)) {
+    throw ConfigError(fmt::format("balance {}: the busiest rank has at least the mean load, 1; at most {} times that",
+                                  request.balance, kLargestBalance));
+  }
   require_valid(request.topology);
   SEXTANT_CHECK(cluster.reference.has_value(), "cluster {} has no reference", cluster.name);
   const auto started = std::chrono::steady_clock::now();

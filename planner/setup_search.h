@@ -21,10 +21,13 @@ struct SetupRequest {
   std::int64_t sequence = 0;
   Topology topology;  // nodes and devices of a node to plan for
   Precision precision = Precision::kBf16;
+  // The busiest rank's rows of its experts, in rows of the mean rank (TrainingSetup::expert_imbalance).
+  double balance = 1.0;
   // --fix: only setups with these.
   std::optional<int> pp, dp, cp, tp, edp, ep, esp;
   std::optional<std::int64_t> micro_batch;
   std::optional<PipelineSchedule> pipeline;  // a single stage counts as 1F1B
+  std::optional<Recompute> recompute;        // on every stage; absent: each stage its own
   int top = 1;                               // setups returned
   int threads = 0;                           // 0: one for each core; the answer is the same with any number
 };
@@ -57,11 +60,11 @@ struct SetupResult {
 // What is searched: pp divides the devices, tp the heads (at most the devices of a node), cp the sequence, dp the
 // batch, ep the experts, esp the expert's hidden dim and at most tp; micro-batches are powers of two up to 16 that
 // divide; 1F1B, with virtual stages that divide the layers of a stage where micro-batches are multiples of pp; ZB-H1
-// from pp micro-batches on; DualPipe from 2 pp on, both even; every algorithm of dispatch; ZeRO 1, 2 and 3;
-// recomputation none, selective, full; of each the fastest split of the layers into stages that fits
-// (planner/stage_choice.h). The setups returned are the same every time; how many were pruned depends on which thread
-// was first. REQUIRES: cluster.reference. Throws ConfigError for a batch or sequence below 1 and for an
-// invalid topology.
+// from pp micro-batches on; DualPipe from 2 pp on, both even; every algorithm of dispatch; ZeRO 1, 2 and 3; of each the
+// fastest split of the layers into stages that fits, and recomputation none, selective or full for each of these
+// stages, both chosen together (planner/stage_choice.h): one setup of the space. The setups returned are the same every
+// time; how many were pruned depends on which thread was first. REQUIRES: cluster.reference. Throws ConfigError for a
+// batch, sequence or balance below 1 and for an invalid topology.
 [[nodiscard]] SetupResult search_setups(const SetupRequest& request, const Cluster& cluster);
 
 // The same space without bounds: for tests.

@@ -103,9 +103,10 @@ PlanAccount account_of(const SetupPlan& plan) {
   add(account.decisions, "stage_layers",
       s.stage_layers.empty() ? std::string("even") : fmt::format("{}", fmt::join(s.stage_layers, " ")));
   add(account.decisions, "zero_stage", s.zero_stage);
-  add(account.decisions, "recompute", to_text(s.recompute));
+  add(account.decisions, "recompute", recompute_text(s));
   add(account.decisions, "precision", to_text(s.precision));
   add(account.decisions, "dispatch", to_text(s.dispatch));
+  add(account.decisions, "expert_imbalance", fmt::format("{:.4g}", s.expert_imbalance));
   add(account.decisions, "sequence_parallel", s.sequence_parallel);
   add(account.decisions, "fused_attention", s.fused_attention);
   add(account.decisions, "overlaps_tensor_parallel", s.overlaps_tensor_parallel);

@@ -31,6 +31,12 @@ std::string explanation(const SetupRequest& request, const Cluster& cluster, con
                             to_text(cluster.device.memory), found.memory.largest().name);
 }
 
+Json stage_recomputes(const TrainingSetup& setup) {
+  Json list = Json::array();
+  for (int stage = 0; stage < setup.degrees.pp; ++stage) list.push_back(to_text(recompute_of(setup, stage)));
+  return list;
+}
+
 Json setup_json(const SetupRequest& request, const Cluster& cluster, const FoundSetup& found) {
   const TrainingSetup& s = found.setup;
   const Prediction p = predict_setup(request, cluster, found, found.estimate.total());
@@ -53,7 +59,8 @@ Json setup_json(const SetupRequest& request, const Cluster& cluster, const Found
           {"virtual_stages", s.virtual_stages},
           {"stage_layers", stage_layers(request.network, s)},
           {"zero_stage", s.zero_stage},
-          {"recompute", to_text(s.recompute)},
+          {"recompute", recompute_text(s)},
+          {"stage_recompute", stage_recomputes(s)},
           {"dispatch", to_text(s.dispatch)},
           {"precision", to_text(s.precision)},
           {"r_fwd", 1},
@@ -80,7 +87,8 @@ void add_assumptions(Json& json, const SetupRequest& request, const Cluster& clu
   const BindingConstraint binding = binding_constraint(request, cluster, result);
   json["binding_constraint"] = {{"constraint", to_text(binding.constraint)},
                                 {"text", to_text(binding, cluster, result.setups.front())}};
-  json["balance_assumed"] = balance_assumed(request.network);
+  json["balance"] = request.balance;
+  json["balance_assumed"] = balance_assumed(request);
   json["inherited"] = Json::array();
   for (const InheritedDefault& one : all_inherited(request, inherited)) {
     json["inherited"].push_back({{"name", one.name}, {"value", one.value}, {"from", one.from}});
@@ -108,7 +116,7 @@ std::string setup_assumptions(const SetupRequest& request, const Cluster& cluste
                               const std::vector<InheritedDefault>& inherited) {
   const BindingConstraint binding = binding_constraint(request, cluster, result);
   std::string text = fmt::format("what binds: {}\nbalance assumed: {}\n",
-                                 to_text(binding, cluster, result.setups.front()), balance_assumed(request.network));
+                                 to_text(binding, cluster, result.setups.front()), balance_assumed(request));
   std::vector<std::string> origins;
   const std::vector<InheritedDefault> all = all_inherited(request, inherited);
   for (const InheritedDefault& one : all) {

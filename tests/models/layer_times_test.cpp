@@ -135,5 +135,18 @@ TEST(AttentionDims, OfLatentAttentionDifferForQueriesAndValues) {
   EXPECT_EQ(attention_dims(network).value, 12.0);
 }
 
+TEST(LayerTimes, TheBusiestRankSetsTheTimeOfExpertsAndDispatch) {
+  const Network network = tiny_moe_network(2, ExpertKind::kGelu);
+  TrainingSetup setup = over_two_nodes(Dispatch::kFlat);
+  const PassTimes even = layer_times(network, setup, simple_cluster(), no_overhead()).moe;
+  setup.expert_imbalance = 1.5;
+  const PassTimes skewed = layer_times(network, setup, simple_cluster(), no_overhead()).moe;
+  EXPECT_NEAR(of(skewed.forward, StepTerm::kDispatch), 1.5 * 2 * 512 / 0.08e9, 1e-12);
+  // One expert of 8 x 32 twice: half as many rows more of 64, at 2 x 512 flops a row and 1 TFLOP/s.
+  EXPECT_NEAR(of(skewed.forward, StepTerm::kProducts) - of(even.forward, StepTerm::kProducts),
+              32 * 2.0 * 2 * 8 * 32 / 1e12, 1e-15);
+  EXPECT_EQ(of(skewed.forward, StepTerm::kAttention), of(even.forward, StepTerm::kAttention));
+}
+
 }  // namespace
 }  // namespace sextant

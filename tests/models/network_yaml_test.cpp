@@ -106,10 +106,11 @@ rope_theta: 10000
 expert_kind: swiglu
 dense: {layers: [0, 2], hidden_dim: 12}
 expert_hidden_dim: 6
-num_experts: 3
+num_experts: 6
 top_k: 2
 capacity_factor: 1.25
 aux_loss_coefficient: 0
+expert_groups: {count: 3, chosen: 2}
 shared_experts: {count: 1, hidden_dim: 5, gate: true}
 biases: [attention_output, feed_forward, router, norm]
 tied_embeddings: true
@@ -125,10 +126,24 @@ TEST(ParseNetwork, ReadsEveryPartThatMostNetworksLack) {
   EXPECT_EQ(n.head_dim, 8);  // 6 + 2
   EXPECT_EQ(n.dense, (DenseLayers{.layers = {0, 2}, .hidden_dim = 12}));
   EXPECT_EQ(n.shared_experts, (SharedExperts{.count = 1, .hidden_dim = 5, .gate = true}));
+  EXPECT_EQ(n.expert_groups, (ExpertGroups{.count = 3, .chosen = 2}));
   EXPECT_EQ(n.sliding_window, (SlidingWindow{.tokens = 128, .full_every = 2}));
   EXPECT_EQ(n.biases, (Biases{.attention_output = true, .feed_forward = true, .router = true, .norm = true}));
   EXPECT_TRUE(n.attention_sinks && n.tied_embeddings);
   EXPECT_EQ(n.mtp_layers, 1);
+}
+
+TEST(ParseNetwork, RefusesGroupsThatDoNotCutTheExperts) {
+  const auto refusal = [](const std::string& groups) {
+    std::string text = kRich;
+    const std::string good = "{count: 3, chosen: 2}";
+    text.replace(text.find(good), good.size(), groups);
+    return error_text<ConfigError>([&] { static_cast<void>(parse_network(ConfigNode::parse(text, "n.yaml"))); });
+  };
+  EXPECT_THAT(refusal("{count: 4, chosen: 2}"), testing::HasSubstr("4 does not divide num_experts 6"));
+  EXPECT_THAT(refusal("{count: 3, chosen: 3}"), testing::HasSubstr("3 of 3 groups are no limit"));
+  EXPECT_THAT(refusal("{count: 6, chosen: 1}"), testing::HasSubstr("1 groups of 1 experts hold less than top_k 2"));
+  EXPECT_THAT(refusal("{count: 3}"), testing::HasSubstr("chosen"));
 }
 
 TEST(NetworkToYaml, WritesWhatItRead) {

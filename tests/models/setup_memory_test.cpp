@@ -51,6 +51,14 @@ TEST(SetupMemory, OfExpertsCountedByHand) {
   EXPECT_EQ(bytes_of(moe_network(), setup, "feed-forward activations"), 4 * 2.0 * (32 * 16 + 64 * (96 + 16)));
 }
 
+TEST(SetupMemory, TheBusiestRankHoldsMoreRows) {
+  // ep 4, 1.5 times the mean: 96 choices instead of 64 through experts and dispatcher, the norms as before.
+  TrainingSetup setup = setup_of({.dp = 4, .edp = 1, .ep = 4});
+  setup.expert_imbalance = 1.5;
+  EXPECT_EQ(bytes_of(moe_network(), setup, "feed-forward activations"), 4 * 2.0 * (32 * 16 + 96 * (96 + 16)));
+  EXPECT_EQ(bytes_of(moe_network(), setup, "dispatcher workspace"), 2 * 2.0 * 96 * 8 * 2);
+}
+
 TEST(SetupMemory, EachZeroStageShardsOneMore) {
   TrainingSetup setup = setup_of({.dp = 4, .edp = 4});
   const char* const kNames[] = {"optimizer state", "gradients", "parameters"};
@@ -119,8 +127,10 @@ TEST(StageMemory, GrowsWithEveryLayer) {
   const StageMemory memory(network, setup);
   for (int stage = 0; stage < 2; ++stage) {
     for (int end = 1; end <= 4; ++end) {
-      EXPECT_GT(memory.total({stage, 0, end}), memory.total({stage, 1, end}));
-      EXPECT_GT(memory.total({stage, 0, end}), memory.total({stage, 0, end - 1}));
+      for (const Recompute recompute : {Recompute::kNone, Recompute::kFull}) {
+        EXPECT_GT(memory.total({stage, 0, end}, recompute), memory.total({stage, 1, end}, recompute));
+        EXPECT_GT(memory.total({stage, 0, end}, recompute), memory.total({stage, 0, end - 1}, recompute));
+      }
     }
   }
 }
@@ -132,6 +142,30 @@ TEST(SetupMemory, FullRecomputationKeepsLayerInputsAndOneLayer) {
   setup.recompute = Recompute::kFull;
   EXPECT_EQ(bytes_of(dense_network(), setup, "attention activations"), 0.0);
   EXPECT_EQ(bytes_of(dense_network(), setup, "recomputed layer"), (attention + feed_forward) / 4);
+}
+
+TEST(SetupMemory, EachStageKeepsWhatItDoesNotComputeAgain) {
+  // Two stages of two layers. The first holds two micro-batches, 2 x 2 layers of activations; the second one of them.
+  TrainingSetup setup = setup_of({.pp = 2});
+  const double layer = 2.0 * 32 * (8 + 32);
+  EXPECT_EQ(bytes_of(dense_network(), setup, "attention activations"), 4 * layer);
+  // Full on the first leaves the second stage the larger: 2 layers once.
+  setup.stage_recompute = {Recompute::kFull, Recompute::kNone};
+  EXPECT_EQ(bytes_of(dense_network(), setup, "attention activations"), 2 * layer);
+  EXPECT_EQ(bytes_of(dense_network(), setup, "recomputed layer"), 0.0);
+  // Full on the second alone changes nothing for the first.
+  setup.stage_recompute = {Recompute::kNone, Recompute::kFull};
+  EXPECT_EQ(bytes_of(dense_network(), setup, "attention activations"), 4 * layer);
+}
+
+TEST(SetupMemory, SelectiveRecomputationKeepsNoProbabilities) {
+  // Not fused: 5 bytes of 2 heads x 32 tokens x 16 in each of 4 layers.
+  TrainingSetup setup = setup_of({});
+  const double fused = bytes_of(dense_network(), setup, "attention activations");
+  setup.fused_attention = false;
+  EXPECT_EQ(bytes_of(dense_network(), setup, "attention activations"), fused + 4 * 5.0 * 2 * 32 * 16);
+  setup.recompute = Recompute::kSelective;
+  EXPECT_EQ(bytes_of(dense_network(), setup, "attention activations"), fused);
 }
 
 TEST(SetupMemory, ReserveAndFragmentationAreNamed) {

@@ -28,8 +28,9 @@ TEST(UnsupportedByStepModel, CoversNetworksOfExpertsAlone) {
 
 TEST(UnsupportedByStepModel, NamesEveryPartThatIsNotCovered) {
   EXPECT_EQ(unsupported_by_step_model(load_network(shipped("deepseek_v3_mtp"))),
-            "network deepseek-v3-mtp cannot be planned or trained: it has dense layers, shared experts, multi-head "
-            "latent attention, biases, multi-token-prediction layers, which the model of a step does not cover");
+            "network deepseek-v3-mtp cannot be planned or trained: it has dense layers, shared experts, "
+            "group-limited routing, multi-head latent attention, biases, multi-token-prediction layers, which the "
+            "model of a step does not cover");
   EXPECT_THAT(unsupported_by_step_model(load_network(shipped("gpt_oss_20b"))).value_or(""),
               HasSubstr("sliding-window attention, attention sinks, biases"));
   EXPECT_THAT(unsupported_by_step_model(load_network(shipped("gpt3_175b"))).value_or(""),

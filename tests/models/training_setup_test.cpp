@@ -79,5 +79,38 @@ TEST(TrainingSetup, TextNamesWhatDiffersFromTheUsual) {
   EXPECT_EQ(to_text(setup), "pp4 dp1 tp1 | edp1 ep1 esp1, 1 x 1, dualpipe, stages 7 8x2 5, ZeRO-1");
 }
 
+TEST(StageRecompute, IsSaidOnceWhereStagesAgree) {
+  TrainingSetup setup{.degrees = {.pp = 3}};
+  set_stage_recompute(setup, {Recompute::kFull, Recompute::kFull, Recompute::kFull});
+  EXPECT_EQ(setup.recompute, Recompute::kFull);
+  EXPECT_TRUE(setup.stage_recompute.empty());
+  EXPECT_EQ(recompute_of(setup, 2), Recompute::kFull);
+  EXPECT_EQ(recompute_text(setup), "full");
+}
+
+TEST(StageRecompute, NamesTheStagesWhereTheyDiffer) {
+  TrainingSetup setup{.degrees = {.pp = 6}};
+  constexpr Recompute n = Recompute::kNone, s = Recompute::kSelective, f = Recompute::kFull;
+  set_stage_recompute(setup, {f, f, f, n, s, n});
+  EXPECT_EQ(setup.recompute, n);
+  EXPECT_EQ(recompute_of(setup, 2), f);
+  EXPECT_EQ(recompute_of(setup, 3), n);
+  EXPECT_EQ(recompute_text(setup), "full on stages 0-2 and selective on stage 4");
+  EXPECT_EQ(
+      to_text(setup),
+      "pp6 dp1 tp1 | edp1 ep1 esp1, 1 x 1, ZeRO-1, full recompute on stages 0-2 and selective recompute on stage 4");
+  set_stage_recompute(setup, {f, n, f, n, n, f});
+  EXPECT_EQ(recompute_text(setup), "full on stages 0, 2, 5");
+}
+
+TEST(BusiestRank, GetsAtMostAllRows) {
+  TrainingSetup setup{.degrees = {.ep = 4}, .expert_imbalance = 1.5};
+  EXPECT_EQ(busiest_rank(setup), 1.5);
+  setup.expert_imbalance = 9.0;
+  EXPECT_EQ(busiest_rank(setup), 4.0);
+  setup.degrees.ep = 1;  // every rank has all experts
+  EXPECT_EQ(busiest_rank(setup), 1.0);
+}
+
 }  // namespace
 }  // namespace sextant

@@ -96,8 +96,14 @@ TEST(InheritedDefaults, ListEveryAssumptionWithItsOrigin) {
 }
 
 TEST(BalanceAssumed, IsStatedForExpertsAndForNone) {
-  EXPECT_THAT(balance_assumed(two_node_request().network), HasSubstr("every expert gets the same rows, 2 a token"));
-  EXPECT_THAT(balance_assumed(load_network(kConfigs + "networks/llama3_8b.yaml")), HasSubstr("no experts"));
+  SetupRequest request = two_node_request();
+  EXPECT_THAT(balance_assumed(request), HasSubstr("every expert gets the same rows, 2 a token"));
+  request.balance = 1.25;
+  EXPECT_THAT(balance_assumed(request), HasSubstr("the busiest rank gets 1.25 times the mean rows"));
+  request.network = load_network(kConfigs + "networks/deepseek_v3.yaml");
+  EXPECT_THAT(balance_assumed(request), HasSubstr("a token's experts lie in 4 of 8 groups"));
+  request.network = load_network(kConfigs + "networks/llama3_8b.yaml");
+  EXPECT_THAT(balance_assumed(request), HasSubstr("no experts"));
 }
 
 }  // namespace

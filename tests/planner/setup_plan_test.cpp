@@ -40,6 +40,7 @@ SetupPlan example() {
   s.recompute = Recompute::kSelective;
   s.precision = Precision::kFp8;
   s.dispatch = Dispatch::kHierarchical2D;
+  s.expert_imbalance = 1.25;
   s.overlaps_tensor_parallel = true;
   s.sequence_parallel = s.fused_attention = s.folded = false;
   s.keeps_gathered = true;
@@ -90,6 +91,19 @@ TEST(SetupPlanFile, SaysThatItIsNotExecutableAndWhy) {
       HasSubstr("executable: \"no (the cluster is known by reference only; the bundled executor has no pipeline "
                 "stages, context parallelism, ZeRO-3, selective recomputation, 2dh dispatch, fp8)\""));
   EXPECT_THAT(refusal("executable: \"no (", "executable: \"yes ("), HasSubstr("s.yaml:5:13"));
+}
+
+TEST(SetupPlanFile, StagesThatRecomputeDifferentlyAreListed) {
+  SetupPlan plan = example();
+  set_stage_recompute(plan.found.setup, {Recompute::kFull, Recompute::kNone});
+  const std::string text = setup_plan_to_yaml(plan);
+  EXPECT_THAT(text, HasSubstr("  recompute: none\n  stage_recompute: [full, none]\n"));
+  EXPECT_THAT(text, HasSubstr("ZeRO-3, full recomputation, 2dh"));
+  EXPECT_EQ(parse_setup_plan(ConfigNode::parse(text, "s.yaml")).found.setup, plan.found.setup);
+  EXPECT_THAT(refusal("recompute: selective", "recompute: none\n  stage_recompute: [full]"),
+              HasSubstr("found 1 stages, but pp is 2"));
+  EXPECT_THAT(refusal("recompute: selective", "recompute: selective\n  stage_recompute: [full, none]"),
+              HasSubstr("beside stage_recompute"));
 }
 
 TEST(SetupPlanFile, WrongKeysAreToldWithTheirPlace) {

@@ -1,5 +1,6 @@
 #include "planner/setup_search.h"
 
+#include <cmath>
 #include <cstdio>
 #include <numeric>
 #include <string>
@@ -136,12 +137,54 @@ TEST(SearchSetups, LittleMemoryTakesMoreOfZero) {
   EXPECT_GE(result.setups.front().setup.zero_stage, 2);
 }
 
+TEST(SearchSetups, RecomputationCanBeFixedForAllStages) {
+  SetupRequest request = request_for("qwen3_235b_a22b", {8, 8}, 256);
+  request.top = 3;
+  const Cluster cluster = cluster_of("dgx_h100");
+  const Seconds best = search_setups(request, cluster).setups.at(0).estimate.total();
+  for (const Recompute recompute : {Recompute::kNone, Recompute::kFull}) {
+    request.recompute = recompute;
+    for (const FoundSetup& found : search_setups(request, cluster).setups) {
+      EXPECT_EQ(found.setup.recompute, recompute);
+      EXPECT_TRUE(found.setup.stage_recompute.empty());
+      EXPECT_GE(found.estimate.total(), best);
+    }
+  }
+}
+
 TEST(SearchSetups, WhatFitsNowhereNamesTheNearestMiss) {
   // 671 billion parameters on 8 devices of 80 GB.
   const SetupResult result = search_setups(request_for("deepseek_v3", {1, 8}, 64), cluster_of("dgx_h100"));
   EXPECT_TRUE(result.setups.empty());
   ASSERT_TRUE(result.summary.nearest_miss);
   EXPECT_GT(result.summary.nearest_miss->memory.total(), Bytes(80e9));
+}
+
+TEST(SearchSetups, AWorseBalanceTakesLongerAndIsCarriedIntoTheSetup) {
+  SetupRequest request = request_for("mixtral_8x7b", {4, 8}, 256);
+  request.ep = 8;
+  const Cluster cluster = cluster_of("dgx_h100");
+  Seconds before;
+  for (const double balance : {1.0, 1.3, 2.0}) {
+    request.balance = balance;
+    const FoundSetup found = search_setups(request, cluster).setups.at(0);
+    EXPECT_EQ(found.setup.expert_imbalance, balance);
+    EXPECT_GT(found.estimate.total(), before);
+    EXPECT_LE(found.memory.total(), cluster.device.memory);
+    before = found.estimate.total();
+  }
+  for (const double none : {0.5, -1.0, std::nan("")}) {
+    request.balance = none;
+    EXPECT_THROW(static_cast<void>(search_setups(request, cluster)), ConfigError);
+  }
+}
+
+TEST(SearchSetups, RoutingLimitsNeverSlowAStepDown) {
+  SetupRequest request = request_for("deepseek_v3", {64, 8}, 4096);
+  const Cluster cluster = cluster_of("dgx_h100");
+  const Seconds limited = search_setups(request, cluster).setups.at(0).estimate.total();
+  request.network.expert_groups.reset();
+  EXPECT_LE(limited, search_setups(request, cluster).setups.at(0).estimate.total());
 }
 
 TEST(SearchSetups, RefusesAnEmptyBatch) {

@@ -167,6 +167,13 @@ class WithoutTraining(CommandLine):
         self.assertGreater(len(found["inherited"]), 20)
         self.assert_fails(plan("--nodes", 128, "--schedule", "fsmoe"), 2, "dgx-h100", "reference")
         self.assert_fails(plan("--nodes", 128, "--precision", "fp7"), 2, "fp7", "bf16")
+        self.assert_fails(plan("--nodes", 128, "--recompute", "some"), 2, "some", "none, selective, full")
+        self.assert_fails(plan("--nodes", 128, "--balance", 0.5), 2, "--balance")
+        self.assert_fails(self.plan("--balance", 1.5), 2, "measured cluster")
+        full = json.loads(plan("--nodes", 128, "--json", "--recompute", "full", "--balance", 1.5).stdout)
+        self.assertEqual((full["recompute"], full["balance"]), ("full", 1.5))
+        self.assertEqual(set(full["stage_recompute"]), {"full"})
+        self.assertGreater(full["step_time_s"], found["step_time_s"])
         self.assert_fails(plan("--nodes", 1), 3, "no feasible plan", "memory", "most by")
 
     def test_plans_on_a_reference_cluster_are_written_as_setups(self):

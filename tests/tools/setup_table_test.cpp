@@ -76,6 +76,7 @@ TEST(SetupJson, HasEverythingThatProgramsNeed) {
                           "rank_grid",
                           "explanation",
                           "binding_constraint",
+                          "balance",
                           "balance_assumed",
                           "inherited"}) {
     EXPECT_TRUE(json.contains(key)) << key;

@@ -13,6 +13,7 @@ constexpr IntRange kDims{1, NetworkLimits::kDim};
 constexpr IntRange kVocabularies{2, NetworkLimits::kVocabulary};
 constexpr IntRange kHeads{1, NetworkLimits::kHeads};
 constexpr IntRange kExperts{1, NetworkLimits::kExperts};
+constexpr IntRange kExpertGroups{1, NetworkLimits::kExpertGroups};
 constexpr IntRange kLayers{1, NetworkLimits::kLayers};
 constexpr double kDefaultRopeTheta = 10000.0;  // where neither rope_theta nor rope_parameters is given
 
@@ -104,6 +105,7 @@ void read_dense_layers(const JsonConfig& config, Network& n, const Predicate& is
   n.expert_hidden_dim = 0;
   n.aux_loss_coefficient = 0.0;
   n.shared_experts.reset();
+  n.expert_groups.reset();
   n.biases.router = false;
 }
 
@@ -167,11 +169,28 @@ void read_latent_attention(const JsonConfig& config, Network& n) {
   n.head_dim = mla.qk_nope_head_dim + mla.qk_rope_head_dim;
 }
 
+// Routers other than "greedy" choose among the experts of the `topk_group` best of `n_group` groups.
+void read_expert_groups(const JsonConfig& config, Network& n) {
+  const bool limits = config.has("n_group") && config.has("topk_group");
+  if (!limits || (config.has("topk_method") && config.text("topk_method") == "greedy")) return;
+  const ExpertGroups groups{.count = integer(config, "n_group", kExpertGroups),
+                            .chosen = integer(config, "topk_group", kExpertGroups)};
+  if (groups.count == 1 || groups.chosen == groups.count) return;
+  if (n.num_experts % groups.count != 0)
+    config.refuse("n_group", fmt::format("a divisor of {} experts", n.num_experts));
+  const std::int64_t reached = std::int64_t{groups.chosen} * (n.num_experts / groups.count);
+  if (groups.chosen > groups.count || reached < n.top_k) {
+    config.refuse("topk_group", fmt::format("at most {} groups that hold {} experts or more", groups.count, n.top_k));
+  }
+  n.expert_groups = groups;
+}
+
 void read_deepseek_v2(const JsonConfig& config, Network& n) {
   read_sizes(config, n);
   read_latent_attention(config, n);
   read_experts(config,
                {.experts = "n_routed_experts", .hidden_dim = "moe_intermediate_size", .aux_loss = "aux_loss_alpha"}, n);
+  read_expert_groups(config, n);
   const std::int64_t shared = config.integer_or("n_shared_experts", {0, NetworkLimits::kExperts}, 0);
   if (shared > 0) n.shared_experts = {.count = static_cast<int>(shared), .hidden_dim = n.expert_hidden_dim};
   const std::int64_t first_moe_layer = config.integer("first_k_dense_replace", {0, NetworkLimits::kLayers});

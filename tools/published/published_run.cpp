@@ -202,7 +202,7 @@ class RunReader {
     const int pp = run_.setup.degrees.pp;
     if (pp > run_.network->layers) throw Skip{fmt::format("pp {} of {} layers", pp, run_.network->layers)};
     if (run_.network->layers % pp == 0) return;
-    run_.setup.stage_layers = choose_stages(*run_.network, run_.setup, run_.cluster).value();
+    run_.setup = choose_stages(*run_.network, run_.setup, run_.cluster).value();
   }
 
   void read_fabric() {

@@ -41,6 +41,8 @@ struct PlanArguments {
   std::vector<std::string> fixed;
   std::optional<std::string> precision;
   std::string pipeline = "auto";
+  std::string recompute = "auto";
+  std::optional<double> balance;
   std::optional<std::int64_t> micro_batch;
   std::optional<int> forward_degree;
   std::optional<int> backward_degree;
@@ -143,13 +145,25 @@ std::optional<PipelineSchedule> pipeline_of(const std::string& text) {
   throw ConfigError(fmt::format("--pipeline: '{}' is none of {}", text, allowed));
 }
 
+std::optional<Recompute> recompute_from(const std::string& text) {
+  if (text == "auto") return std::nullopt;
+  std::string allowed = "auto";
+  for (int i = 0; i < kNumRecomputes; ++i) {
+    const auto recompute = static_cast<Recompute>(i);
+    if (text == to_text(recompute)) return recompute;
+    allowed += fmt::format(", {}", to_text(recompute));
+  }
+  throw ConfigError(fmt::format("--recompute: '{}' is none of {}", text, allowed));
+}
+
 SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluster) {
   const bool names_schedule = arguments.schedule != "auto" || arguments.forward_degree || arguments.backward_degree;
   if (names_schedule) {
     throw ConfigError(fmt::format(
         "--schedule, --r-fwd, --r-bwd: {} is known by reference only: its plans are setups at scale, which the bundled "
-        "executor does not train; allowed: --json, --fix, --micro-batch, --precision, --pipeline, --nodes, "
-        "--devices-per-node, --top, --out",
+        "executor does not train; allowed: --json, --fix, --micro-batch, --precision, --pipeline, --recompute, "
+        "--balance, "
+        "--nodes, --devices-per-node, --top, --out",
         cluster.name));
   }
   SearchRequest fixed;
@@ -160,6 +174,7 @@ SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluste
           .topology = {.nodes = arguments.nodes.value_or(cluster.topology.nodes),
                        .devices_per_node = arguments.devices_per_node.value_or(cluster.topology.devices_per_node)},
           .precision = arguments.precision ? precision_of(*arguments.precision) : kDefaultPrecision,
+          .balance = arguments.balance.value_or(1.0),
           .pp = fixed.pp,
           .dp = fixed.dp,
           .cp = fixed.cp,
@@ -169,6 +184,7 @@ SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluste
           .esp = fixed.esp,
           .micro_batch = arguments.micro_batch,
           .pipeline = pipeline_of(arguments.pipeline),
+          .recompute = recompute_from(arguments.recompute),
           .top = arguments.top};
 }
 
@@ -181,6 +197,9 @@ std::vector<InheritedDefault> inherited_by(const PlanArguments& arguments, const
   }
   if (!arguments.precision) {
     list.push_back({"precision of products", to_text(request.precision), "command line's default"});
+  }
+  if (!arguments.balance && request.network.num_experts > 0) {
+    list.push_back({"balance", "1", "command line's default"});
   }
   return list;
 }
@@ -223,6 +242,12 @@ int run_compare(const PlanArguments& arguments) {
 int run_plan(const PlanArguments& arguments) {
   const Cluster cluster = load_cluster(arguments.cluster);
   if (cluster.reference) return run_setup_plan(arguments, cluster);
+  if (arguments.balance) {
+    throw ConfigError(
+        fmt::format("--balance: {} is a measured cluster, whose plans are priced at the capacity of every "
+                    "expert; allowed on reference clusters",
+                    cluster.name));
+  }
   if (arguments.out) require_writable(*arguments.out);
   const PlanResult result = search_plans(search_request(arguments, cluster), cluster);
   const bool found = result.status == PlanStatus::kFound;
@@ -279,6 +304,12 @@ void add_search_options(CLI::App& verb, PlanArguments& arguments) {
   verb.add_option("--pipeline", arguments.pipeline,
                   "Of setups, on reference clusters: auto, 1f1b, zero_bubble_h1 or dualpipe")
       ->capture_default_str();
+  verb.add_option("--recompute", arguments.recompute,
+                  "Of setups, on reference clusters, on every stage: none, selective or full; auto: each stage its own")
+      ->capture_default_str();
+  verb.add_option("--balance", arguments.balance,
+                  "Of setups, on reference clusters: rows of the rank with the busiest experts / mean; default: 1")
+      ->check(CLI::Range(1.0, 1e6));
   verb.add_option("--r-fwd", arguments.forward_degree, "Pipeline degree of the forward; default: searched")
       ->check(CLI::Range(1, 1 << 20));
   verb.add_option("--r-bwd", arguments.backward_degree, "Pipeline degree of the backward; default: searched")

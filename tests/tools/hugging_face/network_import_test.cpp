@@ -89,6 +89,17 @@ TEST(NetworkImport, QueriesWithoutALatentAreProjectedDirectly) {
   EXPECT_FALSE(imported(lite).mla->q_lora_rank.has_value());
 }
 
+TEST(NetworkImport, GroupsLimitTheRoutersThatChooseAmongThem) {
+  EXPECT_EQ(imported(published("deepseek_v3_mtp")).expert_groups, (ExpertGroups{.count = 8, .chosen = 4}));
+  EXPECT_EQ(imported(published("deepseek_v2")).expert_groups, (ExpertGroups{.count = 8, .chosen = 3}));
+  const json v2 = published("deepseek_v2");
+  EXPECT_FALSE(imported(changed(v2, "topk_method", "greedy")).expert_groups.has_value());
+  EXPECT_FALSE(imported(changed(v2, "topk_group", 8)).expert_groups.has_value());
+  EXPECT_FALSE(imported(changed(v2, "n_group", 1)).expert_groups.has_value());
+  EXPECT_THAT(import_error(changed(v2, "n_group", 7)), HasSubstr("n_group"));
+  EXPECT_THAT(import_error(changed(v2, "topk_group", 9)), HasSubstr("topk_group"));
+}
+
 TEST(NetworkImport, OnlyAuxiliaryLossFreeBalancingHasARouterBias) {
   EXPECT_TRUE(imported(published("deepseek_v3_mtp")).biases.router);
   EXPECT_FALSE(imported(changed(published("deepseek_v3_mtp"), "topk_method", "greedy")).biases.router);
