@@ -2,7 +2,11 @@
 
 #include <array>
 #include <limits>
+#include <optional>
+#include <set>
 #include <span>
+#include <tuple>
+#include <utility>
 
 #include "models/error.h"
 #include "models/yaml_io.h"
@@ -157,37 +161,33 @@ KernelFit parse_kernel_fit(const ConfigNode& node) {
   return fit;
 }
 
-template <typename Series, typename Same>
-void reject_twin(const std::vector<Series>& series, const ConfigNode& node, Same is_same) {
-  for (std::size_t i = 0; i + 1 < series.size(); ++i) {
-    if (is_same(series[i], series.back())) node.fail("stands twice in this list");
-  }
+// REQUIRES: `item` was read as what has this key.
+template <typename Key>
+void reject_twin(std::set<Key>& seen, Key key, const ConfigNode& item) {
+  if (!seen.insert(std::move(key)).second) item.fail("stands twice in this list");
 }
 
 void parse_collectives(const ConfigNode& list, Cluster& cluster) {
+  std::set<std::tuple<Collective, GroupShape>> seen;
   for (const ConfigNode& item : list.items()) {
-    cluster.collectives.push_back(parse_collective(item));
-    reject_twin(cluster.collectives, item, [](const CollectiveSeries& a, const CollectiveSeries& b) {
-      return a.op == b.op && a.group == b.group;
-    });
+    const CollectiveSeries& series = cluster.collectives.emplace_back(parse_collective(item));
+    reject_twin(seen, {series.op, series.group}, item);
   }
 }
 
 void parse_kernels(const ConfigNode& list, Cluster& cluster) {
+  std::set<std::tuple<Operator, Pass, KernelShape>> seen;
   for (const ConfigNode& item : list.items()) {
-    cluster.kernels.push_back(parse_kernel(item));
-    reject_twin(cluster.kernels, item, [](const KernelSeries& a, const KernelSeries& b) {
-      return a.op == b.op && a.pass == b.pass && a.shape == b.shape;
-    });
+    const KernelSeries& series = cluster.kernels.emplace_back(parse_kernel(item));
+    reject_twin(seen, {series.op, series.pass, series.shape}, item);
   }
 }
 
 void parse_kernel_fits(const ConfigNode& list, Cluster& cluster) {
+  std::set<std::tuple<Operator, Pass, std::optional<int>>> seen;
   for (const ConfigNode& item : list.items()) {
-    cluster.kernel_fits.push_back(parse_kernel_fit(item));
-    reject_twin(cluster.kernel_fits, item, [](const KernelFit& a, const KernelFit& b) {
-      return a.op == b.op && a.pass == b.pass && a.gated == b.gated;
-    });
+    const KernelFit& fit = cluster.kernel_fits.emplace_back(parse_kernel_fit(item));
+    reject_twin(seen, {fit.op, fit.pass, fit.gated}, item);
   }
 }
 
@@ -328,15 +328,14 @@ Resource parse_resource(const ConfigNode& node) {
 }
 
 void parse_contention(const ConfigNode& list, Cluster& cluster) {
+  std::set<std::tuple<Resource, Resource>> seen;
   for (const ConfigNode& item : list.items()) {
     item.expect_keys({"victim", "aggressor", "factor"}, {"delay"});
     cluster.contention.push_back({.victim = parse_resource(item["victim"]),
                                   .aggressor = parse_resource(item["aggressor"]),
                                   .factor = item["factor"].as_double(1.0, 1e6),
                                   .delay = item.has("delay") ? item["delay"].as_seconds() : Seconds(0.0)});
-    reject_twin(cluster.contention, item, [](const Contention& a, const Contention& b) {
-      return a.victim == b.victim && a.aggressor == b.aggressor;
-    });
+    reject_twin(seen, {cluster.contention.back().victim, cluster.contention.back().aggressor}, item);
   }
 }
 

@@ -1,6 +1,8 @@
 #include "models/layout.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -71,34 +73,62 @@ void require_world_size(const ParallelDegrees& d, const Topology& t) {
   }
 }
 
-// Nodes spanned and the most ranks in one of them. REQUIRES: ranks ascending.
-GroupShape shape_of(const std::vector<int>& ranks, const Topology& topology) {
-  GroupShape shape{.nodes = 0, .ranks_per_node = 0};
-  int node = -1;
-  int in_node = 0;
-  for (const int rank : ranks) {
-    if (topology.node_of(rank) != node) {
-      node = topology.node_of(rank);
-      ++shape.nodes;
-      in_node = 0;
-    }
-    shape.ranks_per_node = std::max(shape.ranks_per_node, ++in_node);
+// The widest group of an axis, without visiting ranks: there may be 2^24 of them.
+//
+// Groups of one axis tile the ranks in blocks of size x stride, so they begin in a node at the places
+//   j d + i,  0 <= j < g / d,  0 <= i < min(stride, d),   d = gcd(size x stride, g),   g devices in a node.
+// Only strides below g are left to this class: a group then has ranks in every node between its first and its last.
+class StraddlingGroups {
+ public:
+  StraddlingGroups(const Axis& axis, std::int64_t devices_per_node)
+      : size_(axis.size), stride_(axis.stride), g_(devices_per_node), span_((size_ - 1) * stride_) {
+    period_ = std::gcd(size_ * stride_, g_);
+    run_ = std::min(stride_, period_);
+    last_place_ = g_ - period_ + run_ - 1;
+    last_node_ = (last_place_ + span_) / g_;
+    // Groups that begin further left end in a node before.
+    least_place_ = std::max<std::int64_t>(0, last_node_ * g_ - span_);
   }
-  return shape;
-}
 
-GroupShape widest_shape(const ParallelLayout& layout, GroupKind kind) {
-  const Topology& topology = layout.topology();
-  // Groups that begin at the same place in a node have the same shape.
-  std::vector<bool> is_seen(static_cast<std::size_t>(topology.devices_per_node), false);
-  GroupShape widest;
-  for (int rank = 0; rank < layout.world_size(); ++rank) {
-    const auto place = static_cast<std::size_t>(rank % topology.devices_per_node);
-    if (is_seen[place] || layout.index_in_group(kind, rank) != 0) continue;
-    is_seen[place] = true;
-    widest = std::max(widest, shape_of(layout.group_ranks(kind, rank), topology));  // nodes first, then ranks in one
+  GroupShape widest() const {
+    const std::int64_t most = last_node_ == 0 ? size_ : std::max({in_first_node(), in_last_node(), in_inner_nodes()});
+    return {.nodes = static_cast<int>(last_node_ + 1), .ranks_per_node = static_cast<int>(most)};
   }
-  return widest;
+
+ private:
+  // Most of the group that begins furthest left.
+  std::int64_t in_first_node() const {
+    const std::int64_t start = least_place_ / period_ * period_;
+    const std::int64_t place = least_place_ < start + run_ ? least_place_ : start + period_;
+    return (g_ - 1 - place) / stride_ + 1;
+  }
+  // Most of the group that begins furthest right.
+  std::int64_t in_last_node() const { return (last_place_ + span_ - last_node_ * g_) / stride_ + 1; }
+  // Most where the first rank in a node is nearest to the node's begin.
+  std::int64_t in_inner_nodes() const {
+    // The last run of places; an earlier one only matters where this one is whole, and then it has every offset.
+    const std::int64_t from = stride_ >= period_ ? least_place_ : std::max(least_place_, g_ - period_);
+    const std::int64_t places = last_place_ - from + 1;
+    std::int64_t nearest = stride_;
+    for (std::int64_t node = 1; node < last_node_ && node <= stride_ && nearest > 0; ++node) {
+      const std::int64_t offset = ((from - node * g_) % stride_ + stride_) % stride_;
+      nearest = std::min(nearest, offset + places > stride_ ? 0 : offset);
+    }
+    return nearest == stride_ ? 0 : (g_ - 1 - nearest) / stride_ + 1;
+  }
+
+  std::int64_t size_, stride_, g_;
+  std::int64_t span_;        // from the first rank of a group to its last
+  std::int64_t period_ = 1;  // of the places, as the next
+  std::int64_t run_ = 1;     // consecutive places
+  std::int64_t last_place_ = 0;
+  std::int64_t least_place_ = 0;  // of a group with as many nodes as any
+  std::int64_t last_node_ = 0;    // of such a group, counted from its first
+};
+
+GroupShape widest_shape(const Axis& axis, const Topology& topology) {
+  if (axis.stride >= topology.devices_per_node) return {.nodes = axis.size, .ranks_per_node = 1};
+  return StraddlingGroups(axis, topology.devices_per_node).widest();
 }
 
 }  // namespace
@@ -136,7 +166,7 @@ ParallelLayout::ParallelLayout(const ParallelDegrees& degrees, const Topology& t
   require_positive(degrees);
   require_world_size(degrees, topology);
   for (int kind = 0; kind < kNumGroupKinds; ++kind) {
-    shapes_[static_cast<std::size_t>(kind)] = widest_shape(*this, static_cast<GroupKind>(kind));
+    shapes_[static_cast<std::size_t>(kind)] = widest_shape(axis_of(static_cast<GroupKind>(kind), degrees_), topology_);
   }
 }
 

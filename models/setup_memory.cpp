@@ -6,7 +6,7 @@
 namespace sextant {
 namespace {
 
-constexpr double kActivationBytes = 2.0;
+constexpr double kActivationBytes = 2.0;  // and of what ZeRO gathers
 
 enum Term {
   kParameters,
@@ -17,19 +17,43 @@ enum Term {
   kInputs,
   kRecomputed,
   kLogits,
+  kOutputGradient,
   kDispatcher,
+  kPlaceholders,
+  kWhole,
   kReserve,
   kFragmentation,
 };
-using MemoryTerms = std::array<double, 11>;
-constexpr std::array<const char*, 11> kNames = {
-    "parameters",   "gradients",        "optimizer state", "attention activations", "feed-forward activations",
-    "layer inputs", "recomputed layer", "logits",          "dispatcher workspace",  "reserve",
-    "fragmentation"};
+using MemoryTerms = std::array<double, 14>;
+constexpr std::array<const char*, 14> kNames = {"parameters",
+                                                "gradients",
+                                                "optimizer state",
+                                                "attention activations",
+                                                "feed-forward activations",
+                                                "layer inputs",
+                                                "recomputed layer",
+                                                "logits",
+                                                "output matrix's gradient",
+                                                "dispatcher workspace",
+                                                "gradient placeholders",
+                                                "whole layers of ZeRO",
+                                                "reserve",
+                                                "fragmentation"};
+
+// What a product keeps of its input for the gradient of its matrix (Transformer Engine keeps 8-bit products' in 8
+// bits).
+double input_bytes(const TrainingSetup& s) {
+  return s.precision == Precision::kFp8 ? 1.0 : kActivationBytes;
+}
 
 // Tokens of what tensor parallelism copies instead of cutting.
 double copied_tokens(const TrainingSetup& s) {
   return s.sequence_parallel ? s.rank_tokens() : s.group_tokens();
+}
+
+// Elements of a token that the output projection reads: the core keeps them in 16 bits for its own gradient.
+double output_input_row(const Network& n) {
+  return static_cast<double>(n.heads) * static_cast<double>(n.mla ? n.mla->v_head_dim : n.head_dim);
 }
 
 // Of one layer: the norm's output, queries, keys, values, what the core leaves, the output's input.
@@ -44,7 +68,10 @@ double attention_bytes(const Network& n, const TrainingSetup& s) {
   } else {
     row = static_cast<double>(n.head_dim) * (2.0 * n.heads + 2.0 * n.kv_heads) / tp;
   }
-  return kActivationBytes * (s.group_tokens() * row + copied_tokens(s) * static_cast<double>(n.model_dim));
+  double bytes =
+      kActivationBytes * s.group_tokens() * row + input_bytes(s) * copied_tokens(s) * static_cast<double>(n.model_dim);
+  if (s.precision == Precision::kFp8) bytes += input_bytes(s) * s.group_tokens() * output_input_row(n) / tp;
+  return bytes;
 }
 
 // Of one layer, where they reach memory: softmax, dropout and its mask.
@@ -54,13 +81,13 @@ double probability_bytes(const Network& n, const TrainingSetup& s) {
   return kProbabilityBytes * s.group_tokens() * static_cast<double>(s.sequence) * n.heads / s.degrees.tp;
 }
 
-// Hidden rows before and after the activation: three with a gate, two without.
-double hidden_rows(const Network& n) {
-  return n.expert_kind == ExpertKind::kSwiglu ? 3.0 : 2.0;
+// Hidden rows before and after the activation: three with a gate, two without; those after it are a product's input.
+double hidden_row_bytes(const Network& n, const TrainingSetup& s) {
+  return kActivationBytes * (n.expert_kind == ExpertKind::kSwiglu ? 2.0 : 1.0) + input_bytes(s);
 }
 
 double hidden_bytes(const Network& n, const TrainingSetup& s, std::int64_t hidden_dim) {
-  return kActivationBytes * s.group_tokens() * hidden_rows(n) * static_cast<double>(hidden_dim) / s.degrees.tp;
+  return hidden_row_bytes(n, s) * s.group_tokens() * static_cast<double>(hidden_dim) / s.degrees.tp;
 }
 
 // Rows that reach the experts of the busiest rank.
@@ -68,11 +95,12 @@ double choices(const Network& n, const TrainingSetup& s) {
   return s.rank_tokens() * n.top_k * n.capacity_factor * busiest_rank(s);
 }
 
-// Of the experts of one layer: their hidden rows, the rows that arrive and those that leave; and shared experts.
+// Of the experts of one layer: their hidden rows and the rows that arrive; and shared experts. Those that leave are not
+// kept: the weights of the choices are applied to the hidden rows (Megatron-Core since 0.12).
 double expert_bytes(const Network& n, const TrainingSetup& s) {
-  const double row = hidden_rows(n) * static_cast<double>(n.expert_hidden_dim) +
-                     (1.0 + s.degrees.esp) * static_cast<double>(n.model_dim);
-  double bytes = kActivationBytes * choices(n, s) * row;
+  const double row = hidden_row_bytes(n, s) * static_cast<double>(n.expert_hidden_dim) +
+                     input_bytes(s) * s.degrees.esp * static_cast<double>(n.model_dim);
+  double bytes = choices(n, s) * row;
   if (n.shared_experts) bytes += hidden_bytes(n, s, n.shared_experts->count * n.shared_experts->hidden_dim);
   return bytes;
 }
@@ -85,11 +113,20 @@ double sum_of(const MemoryTerms& terms) {
   return std::accumulate(terms.begin(), terms.end(), 0.0);
 }
 
+// A device works on the head or on a layer: only the larger of what each needs while it is at work counts.
+void keep_larger_moment(MemoryTerms& terms) {
+  const bool is_head = terms[kLogits] + terms[kOutputGradient] >= terms[kRecomputed] + terms[kDispatcher];
+  for (const Term term : is_head ? std::array{kRecomputed, kDispatcher} : std::array{kLogits, kOutputGradient}) {
+    terms[term] = 0.0;
+  }
+}
+
 // Two stages on one device, which computes one layer at a time again and exchanges the tokens of one.
 MemoryTerms together(const MemoryTerms& a, const MemoryTerms& b) {
   MemoryTerms both{};
   for (std::size_t t = 0; t < both.size(); ++t) {
-    both[t] = t == kRecomputed || t == kDispatcher ? std::max(a[t], b[t]) : a[t] + b[t];
+    const bool is_one_layer = t == kRecomputed || t == kDispatcher || t == kPlaceholders || t == kWhole;
+    both[t] = is_one_layer ? std::max(a[t], b[t]) : a[t] + b[t];
   }
   return both;
 }
@@ -109,15 +146,22 @@ StageMemory::StageMemory(const Network& network, const TrainingSetup& setup, con
     : n_(network), s_(setup), assumptions_(assumptions) {
   const ParallelDegrees& d = s_.degrees;
   const double attention = static_cast<double>(attention_parameters(n_));
-  const double norms = 2.0 * norm_bytes(n_, s_);
-  dense_ = {.parameters = (attention + static_cast<double>(dense_layer_parameters(n_))) / d.tp,
+  const double norm = norm_bytes(n_, s_);
+  const double norms = norm + norm * input_bytes(s_) / kActivationBytes;
+  const double dense_matrices = static_cast<double>(dense_layer_parameters(n_)) / d.tp;
+  const double shared_matrices = static_cast<double>(shared_expert_parameters(n_)) / d.tp;
+  dense_ = {.parameters = attention / d.tp + dense_matrices,
+            .feed_forwards = dense_matrices,
             .attention = attention_bytes(n_, s_),
             .feed_forward = norms + hidden_bytes(n_, s_, n_.dense.hidden_dim)};
-  moe_ = {.parameters = (attention + static_cast<double>(shared_expert_parameters(n_))) / d.tp,
+  moe_ = {.parameters = attention / d.tp + shared_matrices,
+          .feed_forwards = shared_matrices,
           .attention = dense_.attention,
           .feed_forward = norms + expert_bytes(n_, s_)};
   if (n_.num_experts > 0) {
-    moe_.experts = static_cast<double>(expert_parameters(n_)) * n_.num_experts / d.ep / d.esp;
+    const double expert = static_cast<double>(expert_parameters(n_)) / d.esp;
+    moe_.experts = expert * n_.num_experts / d.ep;
+    moe_.feed_forwards += expert;
   }
   probabilities_ = probability_bytes(n_, s_);
   layer_input_ = norm_bytes(n_, s_);
@@ -130,6 +174,23 @@ StageMemory::StageMemory(const Network& network, const TrainingSetup& setup, con
 // Tokens on their way: sent and received, both directions of one layer, gathered over esp.
 double StageMemory::dispatcher_bytes() const {
   return 2.0 * kActivationBytes * choices(n_, s_) * static_cast<double>(n_.model_dim) * (1.0 + s_.degrees.esp);
+}
+
+// One of each shape: those of attention are the same in all layers.
+double StageMemory::placeholder_elements(int num_dense, int num_moe) const {
+  return static_cast<double>(attention_parameters(n_)) / s_.degrees.tp + (num_dense > 0 ? dense_.feed_forwards : 0.0) +
+         (num_moe > 0 ? moe_.feed_forwards : 0.0);
+}
+
+// Sharded, but whole while at work; `parameters` are the elements of the stage, which may stay gathered.
+double StageMemory::whole_bytes(int num_dense, int num_moe, double parameters) const {
+  const double dense = num_dense > 0 ? dense_.parameters + dense_.experts : 0.0;
+  const double layer = std::max(dense, num_moe > 0 ? moe_.parameters + moe_.experts : 0.0);
+  const double at_work = std::min(2.0 * layer, assumptions_.whole_parameters);
+  double elements = 0.0;
+  if (s_.zero_stage >= 2) elements += at_work / 2.0;
+  if (s_.zero_stage >= 3) elements += s_.keeps_gathered ? parameters : at_work;
+  return kActivationBytes * elements;
 }
 
 StageMemory::Terms StageMemory::terms(const StageLayers& layers, Recompute recompute) const {
@@ -162,8 +223,15 @@ StageMemory::Terms StageMemory::terms(const StageLayers& layers, Recompute recom
     terms[kAttention] = in_flight * (num_dense + num_moe) * attention;
     terms[kFeedForward] = in_flight * (num_dense * dense_.feed_forward + num_moe * moe_.feed_forward);
   }
-  if (is_last) terms[kLogits] = logits_;
+  if (is_last) {
+    terms[kLogits] = logits_;
+    terms[kOutputGradient] = assumptions_.placeholder_bytes * table_;
+  }
   if (num_moe > 0) terms[kDispatcher] = dispatcher_bytes();
+  if (s_.zero_stage < 2)
+    terms[kPlaceholders] = assumptions_.placeholder_bytes * placeholder_elements(num_dense, num_moe);
+  terms[kWhole] = whole_bytes(num_dense, num_moe, dense + experts);
+  if (!pairs_passes(s_)) keep_larger_moment(terms);
   return terms;
 }
 
@@ -208,6 +276,14 @@ MemoryBreakdown StageMemory::largest(const std::vector<int>& stages) const {
   MemoryBreakdown memory;
   for (std::size_t t = 0; t < kNumTerms; ++t) memory.terms.push_back({kNames[t], Bytes(largest[t])});
   return memory;
+}
+
+Bytes allocated(const MemoryBreakdown& memory) {
+  return memory.total() - memory.terms[kReserve].bytes - memory.terms[kFragmentation].bytes;
+}
+
+Bytes held_by_allocator(const MemoryBreakdown& memory) {
+  return memory.total() - memory.terms[kReserve].bytes;
 }
 
 MemoryBreakdown setup_memory(const Network& network, const TrainingSetup& setup, const MemoryAssumptions& assumptions) {

@@ -1,8 +1,8 @@
 // Memory that one device needs under a training setup, term by term, on the stage that needs most of it.
 //
 // Counts of activations: Korthikanti et al., "Reducing Activation Recomputation" (2022), section 4, extended to
-// gated feed-forwards, grouped and latent attention and experts. 16-bit activations, 32-bit gradients, AdamW with
-// 32-bit master weights and moments.
+// gated feed-forwards, grouped and latent attention and experts. 16-bit activations, 8-bit inputs of 8-bit products,
+// 32-bit gradients, AdamW with 32-bit master weights and moments.
 #pragma once
 
 #include <array>
@@ -20,9 +20,16 @@ struct MemoryAssumptions {
   double parameter_bytes = 2.0;
   double gradient_bytes = 4.0;
   double optimizer_bytes = 12.0;  // master weight and two moments
-  double logit_bytes = 8.0;       // 16-bit logits, 32-bit softmax, its gradient in place
-  Bytes reserve{3e9};             // context of the device, communicators, libraries
-  double fragmentation = 0.03;    // of everything else, lost by the allocator
+  double logit_bytes = 4.0;       // 16-bit logits and their gradient (Megatron-LM, --cross-entropy-loss-fusion)
+  // Where products add to the 32-bit gradients, autograd still wants a gradient: an empty one, kept for every shape of
+  // matrix (Transformer Engine 2.3, get_dummy_wgrad; Megatron-LM makes one for the output matrix while it is at work).
+  double placeholder_bytes = 2.0;
+  // What ZeRO 2 and 3 hold whole while it is at work is in 16 bits: of one layer's gradients at most half as many
+  // elements as of two layers' parameters, this one's and the next one's (DeepSpeed, stage3_max_live_parameters and
+  // reduce_bucket_size).
+  double whole_parameters = 1e9;
+  Bytes reserve{3e9};           // context of the device, communicators, libraries
+  double fragmentation = 0.03;  // of everything else, lost by the allocator
 };
 
 // Layers [begin, end) on pipeline stage `stage`.
@@ -55,13 +62,14 @@ class StageMemory {
   [[nodiscard]] Bytes largest_total(const std::vector<int>& stages, Recompute recompute) const;
 
  private:
-  static constexpr std::size_t kNumTerms = 11;
+  static constexpr std::size_t kNumTerms = 14;
   using Terms = std::array<double, kNumTerms>;  // bytes
 
   struct LayerBytes {
-    double parameters = 0.0;  // elements, without experts
-    double experts = 0.0;     // elements of experts
-    double attention = 0.0;   // activations kept without recomputation, as the next; but no probabilities
+    double parameters = 0.0;     // elements, without experts
+    double experts = 0.0;        // elements of experts
+    double feed_forwards = 0.0;  // elements of one feed-forward of each shape
+    double attention = 0.0;      // activations kept without recomputation, as the next; but no probabilities
     double feed_forward = 0.0;
   };
   using RecomputeOf = std::function<Recompute(int stage)>;
@@ -70,6 +78,8 @@ class StageMemory {
   [[nodiscard]] Terms finished(Terms terms) const;
   [[nodiscard]] Terms largest_terms(const std::vector<int>& stages, const RecomputeOf& recompute) const;
   [[nodiscard]] double dispatcher_bytes() const;
+  [[nodiscard]] double placeholder_elements(int num_dense, int num_moe) const;
+  [[nodiscard]] double whole_bytes(int num_dense, int num_moe, double parameters) const;
 
   const Network& n_;
   const TrainingSetup& s_;
@@ -81,6 +91,11 @@ class StageMemory {
   double logits_ = 0.0;            // bytes
   std::vector<int> dense_before_;  // [layers + 1] dense layers before the n-th
 };
+
+// Of a breakdown of this model: what the allocator hands out, neither the reserve nor what the allocator loses
+// (PyTorch's max_memory_allocated); with what it loses (max_memory_reserved).
+[[nodiscard]] Bytes allocated(const MemoryBreakdown& memory);
+[[nodiscard]] Bytes held_by_allocator(const MemoryBreakdown& memory);
 
 // StageMemory::largest of the setup's stages.
 [[nodiscard]] MemoryBreakdown setup_memory(const Network& network, const TrainingSetup& setup,

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "models/error.h"
+#include "planner/checked_costs.h"
 
 namespace sextant {
 namespace {
@@ -359,9 +360,10 @@ PerGroup<ReductionGroup> reduction_groups(const StepShape& step, const CostModel
   return groups;
 }
 
-PartitionProblem partition_problem(const StepShape& step, const CostModel& costs, Policy policy,
+PartitionProblem partition_problem(const StepShape& step, const CostModel& unchecked, Policy policy,
                                    const std::vector<int>& degrees, Reduction reduction) {
   SEXTANT_CHECK(!degrees.empty(), "no degree to choose");
+  const CheckedCostModel costs(unchecked);
   const LayerPrices prices(step, costs, policy);
   const auto layers = static_cast<std::size_t>(step.network.layers);
   PartitionProblem problem;

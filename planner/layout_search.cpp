@@ -200,21 +200,36 @@ class Search {
   PlanResult result_;
 };
 
+// Every edp x ep x esp grid with the degrees fixed in `request`.
+std::vector<ParallelDegrees> expert_grids(const SearchRequest& request, int num_ranks) {
+  std::vector<ParallelDegrees> grids;
+  for (const int ep : divisors(num_ranks)) {
+    if (!allowed(request.ep, ep)) continue;
+    for (const int esp : divisors(num_ranks / ep)) {
+      const int edp = num_ranks / ep / esp;
+      if (allowed(request.esp, esp) && allowed(request.edp, edp)) grids.push_back({.edp = edp, .ep = ep, .esp = esp});
+    }
+  }
+  return grids;
+}
+
 }  // namespace
 
 std::vector<ParallelDegrees> enumerate_layouts(const SearchRequest& request, int num_ranks) {
   std::vector<ParallelDegrees> result;
   if (!allowed(request.pp, 1) || !allowed(request.cp, 1)) return result;
+  const std::vector<ParallelDegrees> experts = expert_grids(request, num_ranks);
   for (const int tp : divisors(num_ranks)) {
-    for (const int ep : divisors(num_ranks)) {
-      for (const int esp : divisors(num_ranks / ep)) {
-        const ParallelDegrees degrees{
-            .pp = 1, .dp = num_ranks / tp, .cp = 1, .tp = tp, .edp = num_ranks / ep / esp, .ep = ep, .esp = esp};
-        if (allowed(request.tp, tp) && allowed(request.dp, degrees.dp) && allowed(request.ep, ep) &&
-            allowed(request.esp, esp) && allowed(request.edp, degrees.edp)) {
-          result.push_back(degrees);
-        }
-      }
+    if (!allowed(request.tp, tp) || !allowed(request.dp, num_ranks / tp)) continue;
+    if (result.size() + experts.size() > kMaxLayouts) {
+      throw ConfigError(fmt::format(
+          "{} ranks have more than {} layouts; fix degrees (--fix), or plan on a cluster known by reference", num_ranks,
+          kMaxLayouts));
+    }
+    for (ParallelDegrees degrees : experts) {
+      degrees.dp = num_ranks / tp;
+      degrees.tp = tp;
+      result.push_back(degrees);
     }
   }
   return result;

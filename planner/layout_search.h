@@ -53,7 +53,9 @@ struct PlanResult {
 // invalid topology).
 [[nodiscard]] PlanResult search_plans(const SearchRequest& request, const Cluster& cluster);
 
-// Every dp x tp and edp x ep x esp grid of `num_ranks` ranks that has the degrees fixed in `request`.
+// Every dp x tp and edp x ep x esp grid of `num_ranks` ranks that has the degrees fixed in `request`. Throws
+// ConfigError where there are more than kMaxLayouts: 2^24 ranks have 8,125, numbers with many divisors far more.
+inline constexpr std::size_t kMaxLayouts = 32768;
 [[nodiscard]] std::vector<ParallelDegrees> enumerate_layouts(const SearchRequest& request, int num_ranks);
 
 // What the model says of a schedule (everything of Prediction).

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "models/memory_model.h"
+#include "planner/checked_costs.h"
 #include "planner/fixed_chunks.h"
 #include "planner/layout_search.h"
 #include "planner/list_scheduler.h"
@@ -239,7 +240,7 @@ std::string to_text(const OrderReport& report) {
 }
 
 OrderedSchedule search_order(const StepShape& step, const CostModel& costs, const OrderSearchOptions& options) {
-  return OrderSearch(step, costs, options).run();
+  return OrderSearch(step, CheckedCostModel(costs), options).run();
 }
 
 }  // namespace sextant

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "planner/checked_costs.h"
 #include "planner/fixed_chunks.h"
 #include "planner/fsmoe_step2.h"
 #include "planner/gradient_partition.h"
@@ -127,8 +128,9 @@ std::string to_text(const ScheduleReport& report) {
                      to_text(report.chosen));
 }
 
-PlannedSchedule plan_schedule_with_report(const StepShape& step, const CostModel& costs, Policy policy,
+PlannedSchedule plan_schedule_with_report(const StepShape& step, const CostModel& unchecked, Policy policy,
                                           const ScheduleOptions& options) {
+  const CheckedCostModel costs(unchecked);
   const int largest = largest_degree(step, options);
   const auto degree = [&](std::optional<int> fixed, Pass pass) {
     return fixed ? *fixed : best_degree(step, costs, policy, pass, largest);

@@ -82,6 +82,8 @@ void add_memory(std::vector<InheritedDefault>& list, const MemoryAssumptions& m)
   add("gradient bytes", number(m.gradient_bytes));
   add("optimizer bytes", number(m.optimizer_bytes));
   add("logit bytes", number(m.logit_bytes));
+  add("placeholder bytes", number(m.placeholder_bytes));
+  add("parameters whole under ZeRO 3", number(m.whole_parameters));
   add("reserve", to_text(m.reserve));
   add("fragmentation", number(m.fragmentation));
 }

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "models/error.h"
+#include "planner/checked_costs.h"
 
 namespace sextant {
 namespace {
@@ -200,7 +201,7 @@ class Simulation {
 }  // namespace
 
 Timeline simulate(const TaskGraph& graph, const CostModel& costs, Quantile quantile) {
-  return Simulation(graph, costs, quantile).run();
+  return Simulation(graph, CheckedCostModel(costs), quantile).run();
 }
 
 }  // namespace sextant

@@ -1,6 +1,7 @@
 #include "models/layout.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -96,6 +97,55 @@ void expect_groups_partition_the_ranks(const ParallelLayout& layout, GroupKind k
   }
   ASSERT_EQ(static_cast<int>(seen.size()), layout.world_size());
   ASSERT_EQ(std::set<int>(seen.begin(), seen.end()).size(), seen.size());
+}
+
+// Nodes of a group and the most of its ranks in one of them, rank by rank; the widest group of the kind.
+GroupShape counted_shape(const ParallelLayout& layout, GroupKind kind) {
+  GroupShape widest;
+  for (int rank = 0; rank < layout.world_size(); ++rank) {
+    if (layout.index_in_group(kind, rank) != 0) continue;
+    std::map<int, int> in_node;
+    for (const int member : layout.group_ranks(kind, rank)) ++in_node[layout.topology().node_of(member)];
+    GroupShape shape{.nodes = static_cast<int>(in_node.size())};
+    for (const auto& [node, count] : in_node) shape.ranks_per_node = std::max(shape.ranks_per_node, count);
+    widest = std::max(widest, shape);
+  }
+  return widest;
+}
+
+TEST(ParallelLayout, GroupShapeIsThatOfCountingRankByRank) {
+  for (const Topology& topology : {Topology{2, 6},
+                                   {6, 2},
+                                   {3, 4},
+                                   {4, 3},
+                                   {8, 3},
+                                   {2, 9},
+                                   {5, 6},
+                                   {3, 10},
+                                   {12, 5},
+                                   {7, 1},
+                                   {1, 12},
+                                   {4, 4},
+                                   {6, 15}}) {
+    for_each_layout(topology, [&](const ParallelLayout& layout) {
+      if (layout.degrees().cp > 1) return;  // as dp does
+      for (const GroupKind kind :
+           {GroupKind::kTp, GroupKind::kDp, GroupKind::kEp, GroupKind::kEsp, GroupKind::kEdp, GroupKind::kStage}) {
+        ASSERT_EQ(layout.group_shape(kind), counted_shape(layout, kind))
+            << to_text(kind) << ", " << to_text(layout.degrees()) << ", " << topology.nodes << " nodes of "
+            << topology.devices_per_node;
+      }
+    });
+  }
+}
+
+TEST(ParallelLayout, SixteenMillionRanksTakeNoTime) {
+  // tp 3 of 3 x 2^22 ranks on nodes of 4: groups of nodes 0 and 1, two ranks in one.
+  for (int repeat = 0; repeat < 10000; ++repeat) {
+    const ParallelLayout layout({.dp = 1 << 22, .tp = 3, .edp = 3 << 22}, {.nodes = 3 << 20, .devices_per_node = 4});
+    ASSERT_EQ(layout.group_shape(GroupKind::kTp), (GroupShape{2, 2}));
+    ASSERT_EQ(layout.group_shape(GroupKind::kDp), (GroupShape{3 << 20, 2}));
+  }
 }
 
 TEST(ParallelLayout, GroupsOfEveryKindPartitionTheRanks) {

@@ -40,15 +40,78 @@ TEST(SetupMemory, OfOneDenseRankCountedByHand) {
   // Norm in and out 2 x 8, hidden rows 3 x 32; the layer's input 8.
   EXPECT_EQ(bytes_of(dense_network(), setup, "feed-forward activations"), 4 * 2.0 * 32 * (16 + 96));
   EXPECT_EQ(bytes_of(dense_network(), setup, "layer inputs"), 4 * 2.0 * 32 * 8);
-  EXPECT_EQ(bytes_of(dense_network(), setup, "logits"), 8.0 * 32 * 10);
+  EXPECT_EQ(bytes_of(dense_network(), setup, "logits"), 4.0 * 32 * 10);
+  EXPECT_EQ(bytes_of(dense_network(), setup, "output matrix's gradient"), 2.0 * 10 * 8);
+  // The matrices of one layer: 4 x 8 x 8 and 3 x 8 x 32.
+  EXPECT_EQ(bytes_of(dense_network(), setup, "gradient placeholders"), 2.0 * (256 + 768));
+  EXPECT_EQ(bytes_of(dense_network(), setup, "whole layers of ZeRO"), 0.0);
 }
 
 TEST(SetupMemory, OfExpertsCountedByHand) {
   // ep 4: 2 experts of 3 x 8 x 32 in each of 4 layers, beside 256 of attention and the tables.
   const TrainingSetup setup = setup_of({.dp = 4, .edp = 1, .ep = 4});
   EXPECT_EQ(bytes_of(moe_network(), setup, "parameters"), 2.0 * (4 * (256 + 2 * 768) + 160));
-  // 32 tokens: norms 16 each; 64 choices of 3 x 32 hidden, 8 in and 8 out.
-  EXPECT_EQ(bytes_of(moe_network(), setup, "feed-forward activations"), 4 * 2.0 * (32 * 16 + 64 * (96 + 16)));
+  // 32 tokens: norms 16 each; 64 choices of 3 x 32 hidden, 8 in.
+  EXPECT_EQ(bytes_of(moe_network(), setup, "feed-forward activations"), 4 * 2.0 * (32 * 16 + 64 * (96 + 8)));
+  // Placeholders of attention and of one expert: all experts have its shapes.
+  EXPECT_EQ(bytes_of(moe_network(), setup, "gradient placeholders"), 2.0 * (256 + 768));
+}
+
+TEST(SetupMemory, AnExpertShardGathersTheRowsOfAllShards) {
+  // esp 2: 3 x 32 / 2 hidden on twice 64 rows, which arrive whole.
+  const TrainingSetup setup = setup_of({.dp = 2, .edp = 1, .esp = 2});
+  EXPECT_EQ(bytes_of(moe_network(), setup, "feed-forward activations"), 4 * 2.0 * (32 * 16 + 2 * 64 * (48 + 8)));
+}
+
+TEST(SetupMemory, EightBitProductsKeepTheirInputsInEightBits) {
+  TrainingSetup setup = setup_of({});
+  setup.precision = Precision::kFp8;
+  // Queries, keys, values and their sum in 2 bytes; the norm's output and the sum once more in 1.
+  EXPECT_EQ(bytes_of(dense_network(), setup, "attention activations"), 4 * 32.0 * (2 * 32 + 8 + 8));
+  // The norm's input and both hidden rows before the activation in 2 bytes; its output and the third row in 1.
+  EXPECT_EQ(bytes_of(dense_network(), setup, "feed-forward activations"), 4 * 32.0 * (2 * 8 + 8 + 2 * 64 + 32));
+}
+
+TEST(SetupMemory, HeadAndLayerAreNotAtWorkAtOnce) {
+  // Dispatch of 64 choices of 8, sent and received both ways: 2 x 2 x 64 x 8 x 2 bytes; the head needs 4 x 320 + 160.
+  const TrainingSetup setup = setup_of({.dp = 4, .edp = 1, .ep = 4});
+  EXPECT_EQ(bytes_of(moe_network(), setup, "dispatcher workspace"), 4096.0);
+  EXPECT_EQ(bytes_of(moe_network(), setup, "logits"), 0.0);
+  Network wide = moe_network();
+  wide.vocabulary = 40;  // 4 x 32 x 40 = 5120
+  EXPECT_EQ(bytes_of(wide, setup, "dispatcher workspace"), 0.0);
+  EXPECT_EQ(bytes_of(wide, setup, "logits"), 5120.0);
+}
+
+TEST(SetupMemory, ZeroHoldsOneGradientAndTwoLayersWhole) {
+  TrainingSetup setup = setup_of({.dp = 4, .edp = 4});
+  setup.zero_stage = 2;
+  EXPECT_EQ(bytes_of(dense_network(), setup, "whole layers of ZeRO"), 2.0 * 1024);
+  EXPECT_EQ(bytes_of(dense_network(), setup, "gradient placeholders"), 0.0);
+  setup.zero_stage = 3;
+  EXPECT_EQ(bytes_of(dense_network(), setup, "whole layers of ZeRO"), 2.0 * (1024 + 2 * 1024));
+  setup.keeps_gathered = true;  // all four layers and both tables
+  EXPECT_EQ(bytes_of(dense_network(), setup, "whole layers of ZeRO"), 2.0 * (1024 + 4 * 1024 + 160));
+}
+
+TEST(SetupMemory, NoMoreThanTheLimitIsWholeUnderZero) {
+  TrainingSetup setup = setup_of({.dp = 4, .edp = 4});
+  setup.zero_stage = 3;
+  MemoryAssumptions limited;
+  limited.whole_parameters = 1000.0;  // of 2 x 1024
+  const double before = setup_memory(dense_network(), setup, kBare).total().value();
+  limited.reserve = Bytes(0.0);
+  limited.fragmentation = 0.0;
+  const double after = setup_memory(dense_network(), setup, limited).total().value();
+  EXPECT_EQ(before - after, 2.0 * (3 * 1024 - 1500));
+}
+
+TEST(Allocated, LeavesOutReserveAndFragmentation) {
+  const double bare = setup_memory(dense_network(), setup_of({}), kBare).total().value();
+  const MemoryBreakdown whole =
+      setup_memory(dense_network(), setup_of({}), {.reserve = Bytes(1e6), .fragmentation = 0.5});
+  EXPECT_DOUBLE_EQ(allocated(whole).value(), bare);
+  EXPECT_DOUBLE_EQ(held_by_allocator(whole).value(), bare + 0.5 * (bare + 1e6));
 }
 
 TEST(SetupMemory, TheBusiestRankHoldsMoreRows) {
@@ -106,7 +169,7 @@ TEST(SetupMemory, DualPipeHoldsAStageAndItsMirrorImage) {
   EXPECT_EQ(bytes_of(dense_network(), setup, "gradients"), 4.0 * (2 * 1024 + 160));
   EXPECT_EQ(bytes_of(dense_network(), setup, "optimizer state"), 12.0 * (2 * 1024 + 160) / 2);
   EXPECT_EQ(bytes_of(dense_network(), setup, "attention activations"), 2.5 * 2 * 2.0 * 32 * (8 + 32));
-  EXPECT_EQ(bytes_of(dense_network(), setup, "logits"), 8.0 * 32 * 10);
+  EXPECT_EQ(bytes_of(dense_network(), setup, "logits"), 4.0 * 32 * 10);
 }
 
 TEST(SetupMemory, TheLongestStageDecides) {
@@ -115,7 +178,7 @@ TEST(SetupMemory, TheLongestStageDecides) {
   setup.zero_stage = 0;
   setup.stage_layers = {1, 3};
   EXPECT_EQ(bytes_of(dense_network(), setup, "parameters"), 2.0 * (3 * 1024 + 80));
-  EXPECT_EQ(bytes_of(dense_network(), setup, "logits"), 8.0 * 32 * 10);
+  EXPECT_EQ(bytes_of(dense_network(), setup, "logits"), 4.0 * 32 * 10);
   setup.stage_layers = {3, 1};
   EXPECT_EQ(bytes_of(dense_network(), setup, "attention activations"), 2 * 3 * 2.0 * 32 * (8 + 32));
   EXPECT_EQ(bytes_of(dense_network(), setup, "logits"), 0.0);

@@ -66,6 +66,15 @@ TEST(EnumerateLayouts, CrossesBothGridsAndKeepsFixedDegrees) {
   EXPECT_TRUE(enumerate_layouts(request, 4).empty());
 }
 
+TEST(EnumerateLayouts, RefusesMoreLayoutsThanASearchCanTry) {
+  // 2^24 ranks: 25 tp; exponents of ep and esp that sum to at most 24: 25 x 26 / 2.
+  EXPECT_EQ(enumerate_layouts({}, 1 << 24).size(), 25U * (25 * 26 / 2));
+  EXPECT_THROW(static_cast<void>(enumerate_layouts({}, 5040)), ConfigError);  // 60 x 810
+  SearchRequest request;
+  request.tp = 1;
+  EXPECT_EQ(enumerate_layouts(request, 5040).size(), 810U);
+}
+
 TEST(SearchPlans, BestOfAllIsBestOfEachPolicy) {
   const Cluster cluster = two_by_two();
   const PlanResult all = search_plans(request(), cluster);

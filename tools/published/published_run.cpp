@@ -110,10 +110,7 @@ class RunReader {
     read_fabric();
     read_stages();
     run_.out_of_memory = has(note_, "oom");
-    for (const char* what : {"peak alloc ", "peak memory "}) {
-      const auto gib = noted(note_, what, " gib");
-      if (gib && !run_.peak_memory) run_.peak_memory = parse_bytes(fmt::format("{} GiB", *gib));
-    }
+    read_peak();
     if (!run_.out_of_memory) run_.step_time = measured();
     return std::move(run_);
   }
@@ -187,6 +184,10 @@ class RunReader {
     if (has(note_, "shard_grad_op")) setup.zero_stage = 2;  // FSDP that shards gradients and states
     setup.overlaps_tensor_parallel = run_.network->num_experts == 0 && is_nvidia_recipe();
     setup.keeps_gathered = has(note_, "no reshard");
+    if (has(lower(row_["source"]), "automodel")) {
+      run_.memory.gradient_bytes = 2.0;
+      run_.memory.optimizer_bytes = 4.0;
+    }
     const bool full = has(note_, "full activation checkpointing") || has(note_, "full recompute") ||
                       has(note_, "activation checkpointing true") || has(note_, "activation recomputation on") ||
                       has(note_, "full ac");
@@ -203,6 +204,14 @@ class RunReader {
     if (pp > run_.network->layers) throw Skip{fmt::format("pp {} of {} layers", pp, run_.network->layers)};
     if (run_.network->layers % pp == 0) return;
     run_.setup = choose_stages(*run_.network, run_.setup, run_.cluster).value();
+  }
+
+  void read_peak() {
+    for (const bool is_allocated : {true, false}) {
+      const auto gib = noted(note_, is_allocated ? "peak alloc " : "peak memory ", " gib");
+      if (!gib || run_.peak_memory) continue;
+      run_.peak_memory = {.bytes = parse_bytes(fmt::format("{} GiB", *gib)), .is_allocated = is_allocated};
+    }
   }
 
   void read_fabric() {

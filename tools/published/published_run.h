@@ -7,12 +7,24 @@
 
 #include "models/cluster.h"
 #include "models/network.h"
+#include "models/setup_memory.h"
 #include "models/training_setup.h"
 #include "models/units.h"
 #include "tools/published/catalogue.h"
 #include "tools/published/csv_table.h"
 
 namespace sextant {
+
+// Of one device, in the words of the note: "peak alloc" is what PyTorch's allocator handed out, "peak memory" what it
+// held. Neither counts what lies outside of the allocator.
+struct PublishedPeak {
+  Bytes bytes;
+  bool is_allocated = false;
+  // What a breakdown says of the same.
+  [[nodiscard]] Bytes of(const MemoryBreakdown& memory) const {
+    return is_allocated ? allocated(memory) : held_by_allocator(memory);
+  }
+};
 
 struct PublishedRun {
   int line = 0;
@@ -23,10 +35,11 @@ struct PublishedRun {
   const Network* network = nullptr;
   Cluster cluster;
   TrainingSetup setup;
-  Seconds step_time;                 // measured; 0 where it ran out of memory
-  bool out_of_memory = false;        // says the note
-  bool states_recompute = false;     // otherwise the row leaves open what was computed again
-  std::optional<Bytes> peak_memory;  // of one device, says the note
+  Seconds step_time;              // measured; 0 where it ran out of memory
+  bool out_of_memory = false;     // says the note
+  bool states_recompute = false;  // otherwise the row leaves open what was computed again
+  std::optional<PublishedPeak> peak_memory;
+  MemoryAssumptions memory;
 };
 
 // Why a row is not scored: "network 'X' is unknown", "no seq", "no layout", ...
@@ -52,6 +65,8 @@ struct SkippedRun {
 //               "DeepEP" or a NeMo container of 25.09 or later: de-duplicated dispatch
 //   NeMo, Megatron-Bridge, DGX Cloud: tensor-parallel traffic of dense networks beside the products (their recipes set
 //               ub_tp_comm_overlap: NeMo-Framework-Launcher, conf/training)
+//   NeMo AutoModel: gradients and moments in 16 bits, no master weights (its recipes run PyTorch's Adam on a 16-bit
+//               network: Automodel, examples/llm_benchmark)
 //   measured    tokens/s, else TFLOP/s, else MFU of the 16-bit peak; with recomputed products where the note
 //               says that they are counted
 [[nodiscard]] std::variant<PublishedRun, SkippedRun> read_run(const CsvRow& row, const Catalogue& catalogue);

@@ -47,10 +47,10 @@ std::vector<PartScore> score_parts(const std::vector<ScoredRun>& runs, NameOf na
 }
 
 void score_memory(const PublishedRun& run, Scores& scores) {
-  MemoryScore scored{run, setup_memory(*run.network, run.setup)};
+  MemoryScore scored{run, setup_memory(*run.network, run.setup, run.memory)};
   TrainingSetup frugal = run.setup;
   if (!run.states_recompute) frugal.recompute = Recompute::kFull;
-  const Bytes least = std::min(scored.memory.total(), setup_memory(*run.network, frugal).total());
+  const Bytes least = std::min(scored.memory.total(), setup_memory(*run.network, frugal, run.memory).total());
   scored.fits = least <= run.cluster.device.memory;
   if (run.peak_memory) scores.peaks.push_back(scored);
   if (!run.out_of_memory && !scored.fits) scores.wrongly_refused.push_back(scored);

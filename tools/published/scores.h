@@ -38,6 +38,8 @@ struct MemoryScore {
   PublishedRun run;
   MemoryBreakdown memory;  // as stated
   bool fits = false;       // as stated or, where the row leaves recomputation open, with all of it
+  // Of the published peak. REQUIRES: run.peak_memory.
+  [[nodiscard]] double error() const { return run.peak_memory->of(memory) / run.peak_memory->bytes - 1.0; }
 };
 
 struct Scores {

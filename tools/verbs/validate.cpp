@@ -1,4 +1,5 @@
 // sextant validate: the models scored against measured runs from anywhere.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -52,6 +53,33 @@ Json parts_json(const std::vector<PartScore>& parts) {
   return json;
 }
 
+struct PeakErrors {
+  double mean = 0.0;  // of the absolute errors, as the next
+  double worst = 0.0;
+};
+
+PeakErrors peak_errors(const std::vector<MemoryScore>& peaks) {
+  PeakErrors errors;
+  for (const MemoryScore& peak : peaks) {
+    errors.mean += std::abs(peak.error()) / static_cast<double>(peaks.size());
+    errors.worst = std::max(errors.worst, std::abs(peak.error()));
+  }
+  return errors;
+}
+
+Json peaks_json(const std::vector<MemoryScore>& peaks) {
+  Json json = Json::array();
+  for (const MemoryScore& peak : peaks) {
+    const PublishedPeak& published = *peak.run.peak_memory;
+    json.push_back({{"line", peak.run.line},
+                    {"predicted_bytes", published.of(peak.memory).value()},
+                    {"published_bytes", published.bytes.value()},
+                    {"error", peak.error()},
+                    {"device_bytes", peak.memory.total().value()}});
+  }
+  return json;
+}
+
 Json scores_json(const Scores& scores) {
   Json skipped = Json::array();
   for (const SkippedRun& run : scores.skipped) {
@@ -64,6 +92,7 @@ Json scores_json(const Scores& scores) {
                       {"kendall_tau", group.kendall_tau},
                       {"top1_regret", group.top1_regret}});
   }
+  const PeakErrors errors = peak_errors(scores.peaks);
   return {{"rows", scores.runs.size() + scores.skipped.size()},
           {"predicted", scores.runs.size()},
           {"skipped", std::move(skipped)},
@@ -75,6 +104,9 @@ Json scores_json(const Scores& scores) {
           {"devices", parts_json(scores.devices)},
           {"memory",
            {{"published_peaks", scores.peaks.size()},
+            {"mean_abs_pct_error", 100.0 * errors.mean},
+            {"worst_abs_pct_error", 100.0 * errors.worst},
+            {"peaks", peaks_json(scores.peaks)},
             {"ran_but_refused", scores.wrongly_refused.size()},
             {"ran_out_but_taken", scores.wrongly_taken.size()}}},
           {"predictions", rows_json(scores)}};
@@ -89,30 +121,32 @@ std::string parts_text(const char* heading, const std::vector<PartScore>& parts)
   return text;
 }
 
-double memory_error(const MemoryScore& scored) {
-  return scored.memory.total() / *scored.run.peak_memory - 1.0;
+std::string peak_text(const MemoryScore& scored) {
+  if (!scored.run.peak_memory) return "";
+  const PublishedPeak& published = *scored.run.peak_memory;
+  return fmt::format(", {} of it {} for {} published: {:+.1f} %", to_text(published.of(scored.memory)),
+                     published.is_allocated ? "allocated" : "held by the allocator", to_text(published.bytes),
+                     100.0 * scored.error());
 }
 
 std::string memory_rows(const char* what, const std::vector<MemoryScore>& rows) {
   std::string text;
   for (const MemoryScore& scored : rows) {
     const MemoryTerm& largest = scored.memory.largest();
-    text += fmt::format(
-        "{} line {}: {}  {}: {} of {}{}, most by {}\n", what, scored.run.line, scored.run.group,
-        to_text(scored.run.setup), to_text(scored.memory.total()), to_text(scored.run.cluster.device.memory),
-        scored.run.peak_memory ? fmt::format(", published {}", to_text(*scored.run.peak_memory)) : "", largest.name);
+    text += fmt::format("{} line {}: {}  {}: {} of {}{}, most by {}\n", what, scored.run.line, scored.run.group,
+                        to_text(scored.run.setup), to_text(scored.memory.total()),
+                        to_text(scored.run.cluster.device.memory), peak_text(scored), largest.name);
   }
   return text;
 }
 
 std::string memory_text(const Scores& scores) {
-  double sum = 0.0;
-  for (const MemoryScore& peak : scores.peaks) sum += std::abs(memory_error(peak));
-  const double mean = scores.peaks.empty() ? 0.0 : sum / static_cast<double>(scores.peaks.size());
+  const PeakErrors errors = peak_errors(scores.peaks);
   return fmt::format(
-      "memory: {} published peaks, mean |error| {:.1f} %; {} rows ran that do not fit, {} ran out that "
+      "memory: {} published peaks, mean |error| {:.1f} %, worst {:.1f} %; {} rows ran that do not fit, {} ran out that "
       "fit\n",
-      scores.peaks.size(), 100.0 * mean, scores.wrongly_refused.size(), scores.wrongly_taken.size());
+      scores.peaks.size(), 100.0 * errors.mean, 100.0 * errors.worst, scores.wrongly_refused.size(),
+      scores.wrongly_taken.size());
 }
 
 std::string scores_text(const Scores& scores, bool all_rows) {

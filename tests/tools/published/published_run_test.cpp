@@ -64,6 +64,12 @@ TEST(ReadRun, ExpertsAreFoldedWhereTheRowSaysHowTheyAreCut) {
   EXPECT_TRUE(run({{"ep", "8"}, {"notes", "MCore w/ Folding"}}).setup.folded);
 }
 
+TEST(ReadRun, AutoModelKeepsStatesInSixteenBits) {
+  EXPECT_EQ(run({{"source", "NVIDIA NeMo AutoModel perf summary"}}).memory.optimizer_bytes, 4.0);
+  EXPECT_EQ(run({{"source", "NVIDIA NeMo AutoModel perf summary"}}).memory.gradient_bytes, 2.0);
+  EXPECT_EQ(run({}).memory.optimizer_bytes, 12.0);
+}
+
 TEST(ReadRun, TheNoteNamesMethods) {
   EXPECT_EQ(run({{"notes", "FSDP + EP"}}).setup.zero_stage, 3);
   EXPECT_EQ(run({{"notes", "FSDP SHARD_GRAD_OP"}}).setup.zero_stage, 2);
@@ -72,7 +78,10 @@ TEST(ReadRun, TheNoteNamesMethods) {
   EXPECT_EQ(run({{"notes", "25.11 NeMo Container"}}).setup.dispatch, Dispatch::kDeduplicated);
   EXPECT_EQ(run({{"notes", "24.07 NeMo Container"}}).setup.dispatch, Dispatch::kFlat);
   EXPECT_TRUE(run({{"notes", "OOM"}}).out_of_memory);
-  EXPECT_EQ(run({{"notes", "peak alloc 66.5 GiB"}}).peak_memory, parse_bytes("66.5 GiB"));
+  const PublishedRun of_allocator = run({{"notes", "peak alloc 66.5 GiB"}});
+  EXPECT_EQ(of_allocator.peak_memory->bytes, parse_bytes("66.5 GiB"));
+  EXPECT_TRUE(of_allocator.peak_memory->is_allocated);
+  EXPECT_FALSE(run({{"notes", "peak memory 66.5 GiB (measured)"}}).peak_memory->is_allocated);
   // 800 Gbit/s of a node of 8.
   EXPECT_DOUBLE_EQ(run({{"notes", "800 Gb/s inter-node"}}).cluster.reference->inter.bandwidth.value(), 12.5e9);
 }
@@ -141,7 +150,7 @@ TEST(ReadRun, NumbersThatNoRunHasAreSkippedWithTheReason) {
 TEST(ReadRun, NumbersOfANoteMayBeAnything) {
   EXPECT_FALSE(run({{"notes", "peak memory . GiB"}}).peak_memory);
   EXPECT_FALSE(run({{"notes", "peak memory " + std::string(400, '9') + " GiB"}}).peak_memory);
-  EXPECT_EQ(run({{"notes", "16 GiB of host, peak memory 71 GiB"}}).peak_memory, parse_bytes("71 GiB"));
+  EXPECT_EQ(run({{"notes", "16 GiB of host, peak memory 71 GiB"}}).peak_memory->bytes, parse_bytes("71 GiB"));
   const auto inter = [](const std::string& note) { return run({{"notes", note}}).cluster.reference->inter.bandwidth; };
   EXPECT_EQ(inter("0 Gb/s inter-node"), inter(""));
   EXPECT_EQ(inter(std::string(1 << 20, '1') + " Gb/s inter-node"), inter(""));  // a regular expression ran out of stack

@@ -69,7 +69,8 @@ TEST(Score, MemoryIsHeldAgainstWhatTheRowsSay) {
                         memory_row("1", "OOM"), memory_row("8", "selective AC")}};
   const Scores scores = score(table, shipped());
   ASSERT_EQ(scores.peaks.size(), 1U);
-  EXPECT_EQ(*scores.peaks[0].run.peak_memory, parse_bytes("60 GiB"));
+  EXPECT_EQ(scores.peaks[0].run.peak_memory->bytes, parse_bytes("60 GiB"));
+  EXPECT_DOUBLE_EQ(scores.peaks[0].error(), allocated(scores.peaks[0].memory) / parse_bytes("60 GiB") - 1.0);
   EXPECT_EQ(scores.wrongly_refused.size(), 2U);  // 64 samples, however much is computed again; 8, with what is said
   EXPECT_EQ(scores.wrongly_taken.size(), 1U);    // one sample, which fits
 }
