@@ -352,7 +352,7 @@ PerGroup<ReductionGroup> reduction_groups(const StepShape& step, const CostModel
     if (!groups[g].exists) continue;
     groups[g].links = queues.queues_of(step.layout.group_shape(kind));
     const auto time = [&step, &costs, kind, reduction](std::int64_t elements) {
-      return costs.collective(reduction_work(step, kind, elements, reduction)).time;
+      return CheckedCostModel(costs).collective(reduction_work(step, kind, elements, reduction)).time;
     };
     const std::int64_t total = groups[g].total();
     groups[g].cost = ReductionCost(time, std::max<std::int64_t>(1, total / (step.network.layers + 2)), total);
@@ -367,7 +367,7 @@ PartitionProblem partition_problem(const StepShape& step, const CostModel& unche
   const LayerPrices prices(step, costs, policy);
   const auto layers = static_cast<std::size_t>(step.network.layers);
   PartitionProblem problem;
-  problem.groups = reduction_groups(step, costs, policy, reduction);
+  problem.groups = reduction_groups(step, unchecked, policy, reduction);  // outlives the checked model of this call
   problem.kinds.emplace_back();
   for (const int degree : degrees) problem.kinds.front().push_back(prices.block(degree, problem.groups));
   problem.kind.assign(layers, 0);

@@ -118,7 +118,7 @@ TEST(SetupMemory, TheBusiestRankHoldsMoreRows) {
   // ep 4, 1.5 times the mean: 96 choices instead of 64 through experts and dispatcher, the norms as before.
   TrainingSetup setup = setup_of({.dp = 4, .edp = 1, .ep = 4});
   setup.expert_imbalance = 1.5;
-  EXPECT_EQ(bytes_of(moe_network(), setup, "feed-forward activations"), 4 * 2.0 * (32 * 16 + 96 * (96 + 16)));
+  EXPECT_EQ(bytes_of(moe_network(), setup, "feed-forward activations"), 4 * 2.0 * (32 * 16 + 96 * (96 + 8)));
   EXPECT_EQ(bytes_of(moe_network(), setup, "dispatcher workspace"), 2 * 2.0 * 96 * 8 * 2);
 }
 

@@ -19,7 +19,10 @@ class MegatronCoreReport : public ::testing::Test {
   double gigabytes(MemoryAssumptions assumptions) const {
     assumptions.reserve = Bytes(0.0);
     assumptions.fragmentation = 0.0;
-    return StageMemory(network_, setup_, assumptions).total({.stage = 1, .begin = 16, .end = 31}).value() / 1e9;
+    return StageMemory(network_, setup_, assumptions)
+               .total({.stage = 1, .begin = 16, .end = 31}, setup_.recompute)
+               .value() /
+           1e9;
   }
 
   const Network network_ =
