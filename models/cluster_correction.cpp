@@ -114,7 +114,7 @@ KernelKey key_of(const KernelWork& work) {
 KernelSeries& series_of(std::vector<KernelSeries>& all, const KernelKey& key) {
   const auto& [op, pass, shape] = key;
   const auto found = std::find_if(all.begin(), all.end(), [&](const KernelSeries& series) {
-    return series.op == op && series.pass == pass && series.shape == shape;
+    return KernelKey{series.op, series.pass, series.shape} == key;
   });
   return found != all.end() ? *found : all.emplace_back(KernelSeries{op, pass, shape, {}});
 }
