@@ -52,7 +52,8 @@ enum class Slowed { kExchange, kBoth };  // of a block: its exchanges beside its
 
 // The slow-down at which both simulated blocks take as long as the measured ones, with small and large exchanges: in a
 // block they wait for each other, which streams that only run side by side do not show. A factor of 1 to 8, a delay of
-// 0 to 50 ms; the delay is found from the small exchanges, the factor from the large.
+// 0 to 50 ms, and of what the largest adds to its block at most 90 %: where nothing overlaps, ever larger ones say ever
+// less. The delay is found from the small exchanges, the factor from the large.
 [[nodiscard]] SlowDown slow_down_in_blocks(const BlockTimes& small, const BlockTimes& large, Slowed slowed);
 
 }  // namespace sextant

@@ -63,6 +63,18 @@ TEST(SlowDownInBlocks, OfBothIsSharedByBoth) {
   EXPECT_NEAR(found.delay.value(), 0.0, 0.05e-3);
 }
 
+// Works of 4 ms and exchanges of 0.5 ms take 33 ms where nothing is slowed, and 8 x 4.5 + 8 x 0.5 = 40 ms where none
+// runs beside another. A delay of d ms lets 4 / (1 + 2 d) ms of an exchange pass beside each of the eight works (the
+// last with the first exchange back): with 50 ms the block takes 39.68 ms, and 90 % of what that adds, 0.985 ms passed,
+// is a delay of 15.74 ms.
+TEST(SlowDownInBlocks, OfABlockWithoutOverlapIsNotTheLongestDelay) {
+  const BlockTimes large{.work = Seconds(4e-3), .exchange = Seconds(1e-3), .block = Seconds(34e-3)};
+  const SlowDown found = slow_down_in_blocks(
+      {.work = Seconds(4e-3), .exchange = Seconds(0.5e-3), .block = Seconds(60e-3)}, large, Slowed::kExchange);
+  EXPECT_EQ(found.factor, 1.0);
+  EXPECT_NEAR(found.delay.value(), 15.74e-3, 0.05e-3);
+}
+
 TEST(MedianOf, TakesTheMedianOfEachNumber) {
   const auto round = [](double wait_s, double first, double second) {
     return Interference{Seconds(wait_s),
