@@ -9,6 +9,7 @@
 #include "models/error.h"
 #include "models/yaml_io.h"
 #include "tests/fakes/error_text.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sextant {
 namespace {
@@ -144,18 +145,12 @@ std::string content(const std::filesystem::path& path) {
 
 class WriteFileAtomically : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = std::filesystem::path(testing::TempDir()) / "write_file_atomically";
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directory(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
   [[nodiscard]] int num_files() const {
     int count = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder_)) ++count;
+    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder_.path())) ++count;
     return count;
   }
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(WriteFileAtomically, ReplacesTheFileAndLeavesNothingElse) {
