@@ -60,6 +60,7 @@ std::vector<CollectiveSeries> measure_collectives(World& world, const Collective
   const auto largest =
       static_cast<std::int64_t>(options.buffers.back().value()) / static_cast<std::int64_t>(kElementBytes);
   const DeviceBuffer<float> send(world.device(), largest), receive(world.device(), largest);
+  const ComputeShareBenchmark shares(world);
   std::vector<CollectiveSeries> result;
   for (const auto& [shape, colors] : group_shapes(world.topology())) {
     const auto group = world.communicator().split(colors[static_cast<std::size_t>(world.rank())]);
@@ -75,8 +76,7 @@ std::vector<CollectiveSeries> measure_collectives(World& world, const Collective
           issue(series.op, *group, s, send.data() + offset, receive.data() + offset, elements);
         };
         CollectivePoint point{.buffer = buffer, .time = measure(world, *stream, call, options.repeat)};
-        const Seconds processor_time = measure_processor_time(world, *stream, call, options.repeat);
-        point.compute_share = compute_share(point.time.median, processor_time, options.cores_per_rank);
+        point.compute_share = shares.measure(*stream, call, point.time.median, options.repeat);
         series.points.push_back(point);
       }
       result.push_back(std::move(series));

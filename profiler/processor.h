@@ -1,7 +1,9 @@
-// What collectives take of the processor that kernels run on.
+// What collectives take of the processor that kernels run on, by work beside them.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <memory>
 
 #include "executor/runtime/runtime.h"
 #include "models/units.h"
@@ -9,27 +11,37 @@
 
 namespace sextant {
 
-// A fixed number of multiply-adds without memory traffic: takes processor time and disturbs nothing else.
+// Matrix products of the size of a small expert's, each on other rows of a few MiB: work that needs cores and caches as
+// kernels do. Copies share their operands and are for one stream at a time.
 class BusyWork {
  public:
-  // As many as take `processor_time` of one core on rank 0; the same number on every rank. Collective over `world`.
+  // As many products as take `processor_time` of one core on rank 0, at least one; as many on every rank. Collective
+  // over `world`.
   BusyWork(World& world, Seconds processor_time);
   void operator()() const;
 
  private:
-  std::int64_t steps_ = 0;
+  struct Operands;
+  std::shared_ptr<Operands> operands_;
+  std::int64_t products_ = 1;
 };
 
-// Cores that a rank has when every rank wants two, 0 to 2: half a core where 4 ranks share 2. Collective over `world`.
-[[nodiscard]] double measure_cores_per_rank(World& world, const RepeatOptions& options);
+// Measures CostEstimate::compute_share of collectives by work on another stream.
+class ComputeShareBenchmark {
+ public:
+  explicit ComputeShareBenchmark(World& world);  // collective over `world`
 
-// Processor time that one call takes of the thread that carries out `stream`, the mean over the ranks; in one block of
-// back-to-back calls. Collective over `world`.
-[[nodiscard]] Seconds measure_processor_time(World& world, Stream& stream, const std::function<void(Stream&)>& call,
-                                             const RepeatOptions& options);
+  // Of a collective that takes `alone` without work beside it: the part of its pace that work loses while the calls
+  // that `call` issues to `stream` run beside it back to back, for a rate of the calls of 1; 0 to 1. Whatever takes it
+  // counts: the collective's own thread, the kernel's handling of packets, changes between threads, caches. Mean over
+  // the ranks, all of which work at once. Collective over the world; every rank gets the same result.
+  [[nodiscard]] double measure(Stream& stream, const std::function<void(Stream&)>& call, Seconds alone,
+                               const RepeatOptions& options) const;
 
-// CostEstimate::compute_share of a call that takes `time` alone, and `processor_time` of a rank's `cores`: what it
-// needs beyond the cores that a kernel of one thread leaves idle, as part of those that the kernel has. 0 to 1.
-[[nodiscard]] double compute_share(Seconds time, Seconds processor_time, double cores);
+ private:
+  World& world_;
+  BusyWork unit_;
+  std::unique_ptr<Stream> side_;
+};
 
 }  // namespace sextant

@@ -22,6 +22,19 @@ NAME = f"test-{os.getpid()}"
 SKIPPED = 77
 
 
+# A rank that computes for half a second prints for how long, in the median, it was kept waiting; seconds.
+TURNS = """
+import time
+end, last, waits = time.perf_counter() + 0.5, time.perf_counter(), []
+while last < end:
+    now = time.perf_counter()
+    if now - last > 1e-4:
+        waits.append(now - last)
+    last = now
+print(sorted(waits)[len(waits) // 2] if waits else 0.0)
+"""
+
+
 def testbed(*arguments, timeout=60):
     return subprocess.run([TESTBED, *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
                           env=clean_environment(), check=False)
@@ -43,6 +56,19 @@ def processes_of(device):
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             if os.stat(process / "ns/net").st_ino == namespace and os.path.samefile(process / "exe", SEXTANT):
+                found.append(int(process.name))
+        except OSError:  # it has ended
+            continue
+    return found
+
+
+def orphaned_beats():
+    """Ids of the real-time processes that a run left behind."""
+    found = []
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if words[1:3] == [bytes(TESTBED), b"beat"] and "\nPPid:\t1\n" in (process / "status").read_text():
                 found.append(int(process.name))
         except OSError:  # it has ended
             continue
@@ -88,6 +114,16 @@ class OnTestbed(unittest.TestCase):
         result = self.succeed(testbed("run", "--name", NAME, "--", "sh", "-c",
                                       "echo $OMPI_COMM_WORLD_RANK $(hostname)"))
         self.assertEqual(sorted(result.stdout.splitlines()), ["0 node0", "1 node0", "2 node1", "3 node1"])
+
+    def test_3_devices_of_one_core_take_short_turns(self):
+        (self.folder / "turns.py").write_text(TURNS, encoding="utf-8")
+        result = self.succeed(testbed("run", "--name", NAME, "--", sys.executable, self.folder / "turns.py"))
+        if "no real-time process" in result.stderr or len(os.sched_getaffinity(0)) >= 4:
+            self.skipTest("no real-time processes here, or a core for every device")
+        medians = [float(line) for line in result.stdout.split()]
+        self.assertEqual(len(medians), 4)
+        self.assertLess(max(medians), 2e-3)  # 3 ms where nobody interrupts
+        self.assertEqual(orphaned_beats(), [])
 
     def test_4_profile_plan_train(self):
         cluster = self.folder / "cluster.yaml"

@@ -14,6 +14,8 @@ namespace {
 constexpr int kGatherTag = 1;
 // Below this an all_reduce gathers everything and sums it everywhere: one round of messages, not two.
 constexpr std::size_t kGatherAndSumBytes = 4096;
+// Below this a part takes no longer than meeting would.
+constexpr std::size_t kMeetBytes = std::size_t{32} * 1024;
 // Elements of one MPI call where a longer buffer can be cut; MPI counts in int.
 constexpr std::size_t kLongestPiece = std::size_t{1} << 30;
 
@@ -70,6 +72,10 @@ struct MpiCommunicator::Member {
   // For a call that sends; throws when the process is asked to end.
   [[nodiscard]] MPI_Request new_request(const char* operation) const;
   void finish(int code, MPI_Request& request, const char* operation) const;
+  // Waits until all members have come, where a part has many bytes. MPI would send at once, into the receivers'
+  // buffers: ranks then run ahead of one another and have the links to themselves, each by chance. Here as with NCCL
+  // data moves when both ends are there, and a step takes as long as its tasks.
+  void meet(std::size_t part_bytes, const char* operation) const;
   // Makes room for one part of every rank; parts_in_scratch() says where each lies.
   void reserve_scratch(std::size_t part_bytes);
   [[nodiscard]] std::vector<const void*> parts_in_scratch(std::size_t part_bytes) const;
@@ -140,6 +146,12 @@ void MpiCommunicator::Member::finish(int code, MPI_Request& request, const char*
   wait_for(request, wait(operation));
 }
 
+void MpiCommunicator::Member::meet(std::size_t part_bytes, const char* operation) const {
+  if (part_bytes < kMeetBytes) return;
+  MPI_Request request = new_request(operation);
+  finish(MPI_Ibarrier(comm, &request), request, operation);
+}
+
 void MpiCommunicator::Member::reserve_scratch(std::size_t part_bytes) {
   const std::size_t doubles = (part_bytes * static_cast<std::size_t>(size) + sizeof(double) - 1) / sizeof(double);
   if (scratch.size() < doubles) scratch.resize(doubles);
@@ -156,6 +168,7 @@ std::vector<const void*> MpiCommunicator::Member::parts_in_scratch(std::size_t p
 void MpiCommunicator::Member::run_all_to_all(const void* send, void* recv, std::size_t count, DataType type,
                                              const char* operation) const {
   const int checked = checked_count(count, operation);
+  meet(count * size_of(type), operation);
   MPI_Request request = new_request(operation);
   const int code = MPI_Ialltoall(send, checked, mpi_type(type), recv, checked, mpi_type(type), comm, &request);
   finish(code, request, operation);
@@ -164,6 +177,7 @@ void MpiCommunicator::Member::run_all_to_all(const void* send, void* recv, std::
 void MpiCommunicator::Member::run_all_gather(const void* send, void* recv, std::size_t count, DataType type,
                                              const char* operation) const {
   const int checked = checked_count(count, operation);
+  meet(count * size_of(type), operation);
   MPI_Request request = new_request(operation);
   const int code = MPI_Iallgather(send, checked, mpi_type(type), recv, checked, mpi_type(type), comm, &request);
   finish(code, request, operation);
@@ -197,6 +211,7 @@ void MpiCommunicator::Member::scatter_sum_and_gather(void* data, std::size_t cou
   const std::size_t part_bytes = own_count * size_of(type);
   reserve_scratch(part_bytes);
   const Segments received = line_up(segments.counts[own], size);
+  meet(part_bytes, "all_reduce");
   MPI_Request request = new_request("all_reduce");
   int code = MPI_Ialltoallv(data, segments.counts.data(), segments.offsets.data(), mpi_type(type), scratch.data(),
                             received.counts.data(), received.offsets.data(), mpi_type(type), comm, &request);
