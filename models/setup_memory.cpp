@@ -167,8 +167,9 @@ StageMemory::StageMemory(const Network& network, const TrainingSetup& setup, con
   layer_input_ = norm_bytes(n_, s_);
   table_ = static_cast<double>(n_.vocabulary) * static_cast<double>(n_.model_dim) / d.tp;
   logits_ = assumptions_.logit_bytes * s_.group_tokens() * static_cast<double>(n_.vocabulary) / d.tp;
-  dense_before_.push_back(0);
-  for (int l = 0; l < n_.layers; ++l) dense_before_.push_back(dense_before_.back() + (is_dense_layer(n_, l) ? 1 : 0));
+  dense_before_.assign(static_cast<std::size_t>(n_.layers) + 1, 0);
+  for (const int layer : n_.dense.layers) dense_before_.at(static_cast<std::size_t>(layer) + 1) = 1;
+  std::partial_sum(dense_before_.begin(), dense_before_.end(), dense_before_.begin());
 }
 
 // Tokens on their way: sent and received, both directions of one layer, gathered over esp.
@@ -193,13 +194,17 @@ double StageMemory::whole_bytes(int num_dense, int num_moe, double parameters) c
   return kActivationBytes * elements;
 }
 
-StageMemory::Terms StageMemory::terms(const StageLayers& layers, Recompute recompute) const {
-  const ParallelDegrees& d = s_.degrees;
-  const int num_dense =
+StageKinds StageMemory::kinds(const StageLayers& layers) const {
+  const int dense =
       dense_before_[static_cast<std::size_t>(layers.end)] - dense_before_[static_cast<std::size_t>(layers.begin)];
-  const int num_moe = layers.end - layers.begin - num_dense;
-  const bool is_last = layers.stage == d.pp - 1;
-  const int tables = (layers.stage == 0 ? 1 : 0) + (is_last && (d.pp > 1 || !n_.tied_embeddings) ? 1 : 0);
+  return {.stage = layers.stage, .dense = dense, .moe = layers.end - layers.begin - dense};
+}
+
+StageMemory::Terms StageMemory::terms(const StageKinds& kinds, Recompute recompute, double in_flight) const {
+  const ParallelDegrees& d = s_.degrees;
+  const auto [stage, num_dense, num_moe] = kinds;
+  const bool is_last = stage == d.pp - 1;
+  const int tables = (stage == 0 ? 1 : 0) + (is_last && (d.pp > 1 || !n_.tied_embeddings) ? 1 : 0);
   const double dense = num_dense * dense_.parameters + num_moe * moe_.parameters + tables * table_;
   const double experts = num_moe * moe_.experts;
   const int copies = stage_copies(s_);
@@ -212,7 +217,6 @@ StageMemory::Terms StageMemory::terms(const StageLayers& layers, Recompute recom
   terms[kParameters] = held(assumptions_.parameter_bytes, 3);
   terms[kGradients] = held(assumptions_.gradient_bytes, 2);
   terms[kOptimizer] = held(assumptions_.optimizer_bytes, 1);
-  const double in_flight = micro_batches_in_flight(s_, layers.stage);
   terms[kInputs] = in_flight * (num_dense + num_moe) * layer_input_;
   if (recompute == Recompute::kFull) {
     const double dense_layer = num_dense > 0 ? dense_.attention + dense_.feed_forward : 0.0;
@@ -242,7 +246,11 @@ StageMemory::Terms StageMemory::finished(Terms terms) const {
 }
 
 Bytes StageMemory::total(const StageLayers& layers, Recompute recompute) const {
-  return Bytes(sum_of(finished(terms(layers, recompute))));
+  return total(kinds(layers), recompute, micro_batches_in_flight(s_, layers.stage));
+}
+
+Bytes StageMemory::total(const StageKinds& kinds, Recompute recompute, double in_flight) const {
+  return Bytes(sum_of(finished(terms(kinds, recompute, in_flight))));
 }
 
 StageMemory::Terms StageMemory::largest_terms(const std::vector<int>& stages, const RecomputeOf& recompute) const {
@@ -251,7 +259,8 @@ StageMemory::Terms StageMemory::largest_terms(const std::vector<int>& stages, co
   int begin = 0;
   for (std::size_t i = 0; i < stages.size(); ++i) {
     const int stage = static_cast<int>(i);
-    of_stages.push_back(terms({.stage = stage, .begin = begin, .end = begin + stages[i]}, recompute(stage)));
+    of_stages.push_back(
+        terms(kinds({stage, begin, begin + stages[i]}), recompute(stage), micro_batches_in_flight(s_, stage)));
     begin += stages[i];
   }
   Terms largest{};

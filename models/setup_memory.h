@@ -11,6 +11,7 @@
 
 #include "models/memory_model.h"
 #include "models/network.h"
+#include "models/stage_split.h"
 #include "models/training_setup.h"
 #include "models/units.h"
 
@@ -32,11 +33,11 @@ struct MemoryAssumptions {
   double fragmentation = 0.03;  // of everything else, lost by the allocator
 };
 
-// Layers [begin, end) on pipeline stage `stage`.
-struct StageLayers {
+// Layers of either kind on pipeline stage `stage`: all that its memory depends on.
+struct StageKinds {
   int stage = 0;
-  int begin = 0;
-  int end = 0;
+  int dense = 0;
+  int moe = 0;
 };
 
 // Micro-batches whose activations a stage holds at most, in activations of all its layers; at most all of them:
@@ -54,6 +55,9 @@ class StageMemory {
 
   // Never less for more layers.
   [[nodiscard]] Bytes total(const StageLayers& layers, Recompute recompute) const;
+  // The same with so many micro-batches in flight instead of micro_batches_in_flight.
+  [[nodiscard]] Bytes total(const StageKinds& kinds, Recompute recompute, double in_flight) const;
+  [[nodiscard]] StageKinds kinds(const StageLayers& layers) const;
   // The largest device under these stages and the setup's recomputation; under DualPipe it holds a stage and its mirror
   // image.
   [[nodiscard]] MemoryBreakdown largest(const std::vector<int>& stages) const;
@@ -74,7 +78,7 @@ class StageMemory {
   };
   using RecomputeOf = std::function<Recompute(int stage)>;
 
-  [[nodiscard]] Terms terms(const StageLayers& layers, Recompute recompute) const;
+  [[nodiscard]] Terms terms(const StageKinds& kinds, Recompute recompute, double in_flight) const;
   [[nodiscard]] Terms finished(Terms terms) const;
   [[nodiscard]] Terms largest_terms(const std::vector<int>& stages, const RecomputeOf& recompute) const;
   [[nodiscard]] double dispatcher_bytes() const;

@@ -171,10 +171,14 @@ class GridSearch {
   // Skips `count` setups of which none takes less than `bound`, if that is too long.
   bool prune(double bound, std::int64_t count) {
     if (bound <= best_.threshold()) return false;
+    skip(bound, count);
+    return true;
+  }
+
+  void skip(double bound, std::int64_t count) {
     counts_.pruned += count;
     counts_.pruned_bound = std::min(counts_.pruned_bound, bound);
     place_ += count;
-    return true;
   }
 
   void try_micro_batch() {
@@ -234,12 +238,14 @@ class GridSearch {
     if (prunes_ && prune(even, 1)) return;
     StageChoice stages(network_, setup, cluster_, options_);
     const std::optional<Seconds> added = stages.added_at_least();
-    if (added && prunes_ && prune(even + least_effect(setup) * added->value() * kRounding, 1)) return;
-    const std::int64_t place = place_++;
+    if (!added) return too_large(setup);
+    const double effect = least_effect(setup);
+    if (prunes_ && prune(even + effect * added->value() * kRounding, 1)) return;
+    const double at_most = prunes_ ? best_.threshold() : kNever;
+    const std::optional<TrainingSetup> chosen = stages.choose(Seconds((at_most / kRounding - even) / effect));
+    if (!chosen) return skip(at_most, 1);
     ++counts_.evaluated;
-    if (!added) return too_large(setup, place);
-    const TrainingSetup chosen = stages.choose();
-    best_.add({estimate_step(network_, chosen, cluster_).total().value(), place, chosen});
+    best_.add({estimate_step(network_, *chosen, cluster_).total().value(), place_++, *chosen});
   }
 
   // What a second more on the stages adds to the step: gradients that hide under a share of it hide longer.
@@ -248,7 +254,9 @@ class GridSearch {
   }
 
   // Its memory is that of the even split that keeps least.
-  void too_large(TrainingSetup setup, std::int64_t place) {
+  void too_large(TrainingSetup setup) {
+    const std::int64_t place = place_++;
+    ++counts_.evaluated;
     ++counts_.too_large;
     setup.recompute = options_.recomputes.back();
     const double bytes = setup_memory(network_, setup).total().value();

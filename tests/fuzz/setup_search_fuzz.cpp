@@ -1,5 +1,6 @@
 // Bytes as (network, cluster, request): every setup found uses all devices, divides, fits and keeps what was fixed;
 // where none is found the reason is told; small spaces are searched a second time without bounds.
+#include <algorithm>
 #include <array>
 
 #include "models/cluster.h"
@@ -90,8 +91,8 @@ void require_answer(const SetupRequest& request, const Cluster& cluster, const S
 }
 
 void require_enumeration_agrees(const SetupRequest& request, const Cluster& cluster, const SetupResult& result) {
-  constexpr std::int64_t kSmallSpace = 2000;
-  if (result.summary.setups > kSmallSpace) return;
+  constexpr std::int64_t kSmallSpace = 2000;  // setups of networks of up to 32 layers
+  if (result.summary.setups * std::max(request.network.layers, 32) > kSmallSpace * 32) return;
   const SetupResult whole = search_setups_by_enumeration(request, cluster);
   SEXTANT_CHECK(whole.setups.size() == result.setups.size(), "{} setups of {}", result.setups.size(),
                 whole.setups.size());
