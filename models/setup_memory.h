@@ -58,6 +58,9 @@ class StageMemory {
   // The same with so many micro-batches in flight instead of micro_batches_in_flight.
   [[nodiscard]] Bytes total(const StageKinds& kinds, Recompute recompute, double in_flight) const;
   [[nodiscard]] StageKinds kinds(const StageLayers& layers) const;
+  // What the largest device needs at least, whatever the split of the layers, with the setup's schedule and recomputation
+  // `recompute` on every stage: the mean of the stages, each with as few micro-batches in flight as any.
+  [[nodiscard]] Bytes largest_at_least(Recompute recompute) const;
   // The largest device under these stages and the setup's recomputation; under DualPipe it holds a stage and its mirror
   // image.
   [[nodiscard]] MemoryBreakdown largest(const std::vector<int>& stages) const;
@@ -76,14 +79,23 @@ class StageMemory {
     double attention = 0.0;      // activations kept without recomputation, as the next; but no probabilities
     double feed_forward = 0.0;
   };
+  // Of a stage, or means of all stages.
+  struct Contents {
+    double dense = 0.0;  // layers
+    double moe = 0.0;
+    double tables = 0.0;
+    double in_flight = 0.0;  // micro-batches
+  };
   using RecomputeOf = std::function<Recompute(int stage)>;
 
+  [[nodiscard]] Terms sums(const Contents& of, Recompute recompute) const;
+  void add_one_layer(Terms& terms, const Contents& of, Recompute recompute) const;
   [[nodiscard]] Terms terms(const StageKinds& kinds, Recompute recompute, double in_flight) const;
   [[nodiscard]] Terms finished(Terms terms) const;
   [[nodiscard]] Terms largest_terms(const std::vector<int>& stages, const RecomputeOf& recompute) const;
   [[nodiscard]] double dispatcher_bytes() const;
-  [[nodiscard]] double placeholder_elements(int num_dense, int num_moe) const;
-  [[nodiscard]] double whole_bytes(int num_dense, int num_moe, double parameters) const;
+  [[nodiscard]] double placeholder_elements(bool has_dense, bool has_moe) const;
+  [[nodiscard]] double whole_bytes(bool has_dense, bool has_moe, double parameters) const;
 
   const Network& n_;
   const TrainingSetup& s_;

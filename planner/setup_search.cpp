@@ -191,6 +191,7 @@ class GridSearch {
     setup_.virtual_stages = 1;
     setup_.dispatch = algorithms.front();
     if (prunes_ && prune(computation_bound(), all)) return;
+    if (prunes_ && all_too_large(all)) return;
     for (const Pipeline& way : ways) {
       for (const Dispatch algorithm : algorithms) {
         setup_.pipeline = way.schedule;
@@ -253,6 +254,21 @@ class GridSearch {
     return setup.zero_stage >= 2 ? 1.0 - FrameworkAssumptions{}.hidden_by_step : 1.0;
   }
 
+  // Whether none of the setups with these degrees and this micro-batch fits, nor misses the memory by less than another:
+  // they need at least what the mean stage of 1F1B holds with one micro-batch in flight.
+  bool all_too_large(std::int64_t count) {
+    TrainingSetup setup = setup_;
+    for (const int zero : kZeroStages) {
+      setup.zero_stage = zero;
+      const double bytes = StageMemory(network_, setup).largest_at_least(options_.recomputes.back()).value() * kRounding;
+      if (bytes <= std::max(options_.memory->value(), least_miss_)) return false;
+    }
+    counts_.evaluated += count;
+    counts_.too_large += count;
+    place_ += count;
+    return true;
+  }
+
   // Its memory is that of the even split that keeps least.
   void too_large(TrainingSetup setup) {
     const std::int64_t place = place_++;
@@ -261,6 +277,7 @@ class GridSearch {
     setup.recompute = options_.recomputes.back();
     const double bytes = setup_memory(network_, setup).total().value();
     if (bytes < counts_.miss.bytes) counts_.miss = {bytes, place, setup};
+    least_miss_ = std::min(least_miss_, bytes);
   }
 
   const SetupRequest& request_;
@@ -272,6 +289,7 @@ class GridSearch {
   StageOptions options_{.recomputes = {Recompute::kNone, Recompute::kSelective, Recompute::kFull}};
   TrainingSetup setup_;
   Counts counts_;
+  double least_miss_ = kNever;  // bytes, of all grids so far
   std::int64_t place_ = 0;
 };
 

@@ -40,9 +40,9 @@ struct FoundSetup {
 
 struct SetupSearchSummary {
   std::int64_t setups = 0;     // in the space: everything that divides
-  std::int64_t evaluated = 0;  // priced one by one
+  std::int64_t evaluated = 0;  // priced one by one, or found too large together
   std::int64_t pruned = 0;     // in parts of the space whose bound is above the last setup returned
-  std::int64_t too_large = 0;  // priced, but do not fit into memory
+  std::int64_t too_large = 0;  // of these; they do not fit into memory
   Seconds pruned_bound;        // least lower bound of all that was pruned; 0 where nothing was
   Seconds search_time;
   // Of the setups that do not fit, the one that misses the memory least.

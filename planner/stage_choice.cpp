@@ -33,6 +33,8 @@ StageChoice::StageChoice(const Network& network, const TrainingSetup& setup, con
 }
 
 std::optional<Seconds> StageChoice::added_at_least() {
+  constexpr double kRounding = 1.0 - 1e-12;
+  if (memory_ && of_stages_->largest_at_least(recomputes_.back()) * kRounding > *memory_) return std::nullopt;
   const bool one_for_all = s_.pipeline == PipelineSchedule::kDualPipe;
   for (const Recompute recompute : recomputes_) {
     problem_.ways = {way(recompute)};

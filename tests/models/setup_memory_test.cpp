@@ -198,6 +198,31 @@ TEST(StageMemory, GrowsWithEveryLayer) {
   }
 }
 
+TEST(StageMemory, NoSplitNeedsLessThanItsBound) {
+  // Of one stage without logits it is what the stage needs but for the head's moment, which is the larger one here.
+  TrainingSetup setup = setup_of({});
+  const StageMemory one(dense_network(), setup, kBare);
+  EXPECT_DOUBLE_EQ(one.largest_at_least(Recompute::kNone).value(),
+                   (one.total({0, 0, 4}, Recompute::kNone) - Bytes(4.0 * 32 * 10 + 2.0 * 10 * 8)).value());
+  Network mixed = moe_network();
+  mixed.dense = {.layers = {0}, .hidden_dim = 16};
+  for (const Network& network : {dense_network(), moe_network(), mixed}) {
+    for (const auto pipeline : {PipelineSchedule::k1F1B, PipelineSchedule::kZeroBubble, PipelineSchedule::kDualPipe}) {
+      for (const int zero_stage : {0, 1, 2, 3}) {
+        setup = setup_of({.pp = 2, .dp = 2, .edp = 2});
+        setup.pipeline = pipeline;
+        setup.zero_stage = zero_stage;
+        const StageMemory memory(network, setup);
+        for (const Recompute recompute : {Recompute::kNone, Recompute::kFull}) {
+          for (const std::vector<int>& stages : {std::vector{1, 3}, std::vector{2, 2}, std::vector{3, 1}}) {
+            EXPECT_LE(memory.largest_at_least(recompute), memory.largest_total(stages, recompute)) << to_text(setup);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(SetupMemory, FullRecomputationKeepsLayerInputsAndOneLayer) {
   TrainingSetup setup = setup_of({});
   const double attention = bytes_of(dense_network(), setup, "attention activations");
