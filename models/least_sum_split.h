@@ -11,9 +11,9 @@
 namespace sextant {
 
 // Dynamic programming over (stage, layers before it). What a stage adds to the least sum is the time of its first n
-// layers less that of those before it, so that of the ends that one way allows the best is a minimum over a window, both
-// ends of which rise with the stage's begin: a bound costs stages x ways x (layers - stages + 1) steps, not a search over
-// ends for each.
+// layers less that of those before it, so that of the ends that one way allows the best is a minimum over a window,
+// both ends of which rise with the stage's begin: a bound costs stages x ways x (layers - stages + 1) steps, not a
+// search over ends for each.
 class LeastSumSplit {
  public:
   // `problem` must outlive this. REQUIRES: as least_slowest_stage.
@@ -26,8 +26,8 @@ class LeastSumSplit {
   };
   Found run(Seconds bound);
 
-  // The split of the last run; of those with the least sum the one whose stages are nearest to the mean of what is left,
-  // from the first on. REQUIRES: the last run found a sum.
+  // The split of the last run; of those with the least sum the one whose stages are nearest to the mean of what is
+  // left, from the first on. REQUIRES: the last run found a sum.
   [[nodiscard]] StageSplit split() const;
 
   // Ends of stages looked at in all runs.

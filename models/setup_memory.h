@@ -58,8 +58,8 @@ class StageMemory {
   // The same with so many micro-batches in flight instead of micro_batches_in_flight.
   [[nodiscard]] Bytes total(const StageKinds& kinds, Recompute recompute, double in_flight) const;
   [[nodiscard]] StageKinds kinds(const StageLayers& layers) const;
-  // What the largest device needs at least, whatever the split of the layers, with the setup's schedule and recomputation
-  // `recompute` on every stage: the mean of the stages, each with as few micro-batches in flight as any.
+  // What the largest device needs at least, whatever the split of the layers, with the setup's schedule and
+  // recomputation `recompute` on every stage: the mean of the stages, each with as few micro-batches in flight as any.
   [[nodiscard]] Bytes largest_at_least(Recompute recompute) const;
   // The largest device under these stages and the setup's recomputation; under DualPipe it holds a stage and its mirror
   // image.

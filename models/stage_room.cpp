@@ -17,8 +17,8 @@ bool StageRoom::fits(const StageLayers& layers, Recompute recompute) {
   const StageKinds kinds = memory_.kinds(layers);
   const Line& of = line(kinds, recompute);
   const double in_flight = micro_batches_in_flight(s_, layers.stage);
-  const double bytes = of.fixed + kinds.dense * (of.dense + in_flight * of.kept_dense) +
-                       kinds.moe * (of.moe + in_flight * of.kept_moe);
+  const double bytes =
+      of.fixed + kinds.dense * (of.dense + in_flight * of.kept_dense) + kinds.moe * (of.moe + in_flight * of.kept_moe);
   if (std::abs(bytes - limit_.value()) > kNear * limit_.value()) return bytes < limit_.value();
   return memory_.total(kinds, recompute, in_flight) <= limit_;
 }

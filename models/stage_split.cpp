@@ -217,7 +217,8 @@ bool within(Seconds time, Seconds bound) {
 
 Seconds StageSplitProblem::time(std::size_t way, const StageLayers& stage) const {
   const StageWay& w = ways[way];
-  const Seconds of_layers = w.before[static_cast<std::size_t>(stage.end)] - w.before[static_cast<std::size_t>(stage.begin)];
+  const Seconds of_layers =
+      w.before[static_cast<std::size_t>(stage.end)] - w.before[static_cast<std::size_t>(stage.begin)];
   return stage.stage + 1 == stages ? of_layers + w.head : of_layers;
 }
 

@@ -26,7 +26,7 @@ struct StageWay {
 };
 
 struct StageSplitProblem {
-  int stages = 1;               // each gets at least one layer
+  int stages = 1;                // each gets at least one layer
   std::vector<StageWay> ways{};  // REQUIRES: no layer takes less in a later way
   // Whether a stage has room for its layers computed in that way; empty: always. REQUIRES: what fits does so with
   // fewer layers.

@@ -254,13 +254,14 @@ class GridSearch {
     return setup.zero_stage >= 2 ? 1.0 - FrameworkAssumptions{}.hidden_by_step : 1.0;
   }
 
-  // Whether none of the setups with these degrees and this micro-batch fits, nor misses the memory by less than another:
-  // they need at least what the mean stage of 1F1B holds with one micro-batch in flight.
+  // Whether none of the setups with these degrees and this micro-batch fits, nor misses the memory by less than
+  // another: they need at least what the mean stage of 1F1B holds with one micro-batch in flight.
   bool all_too_large(std::int64_t count) {
     TrainingSetup setup = setup_;
     for (const int zero : kZeroStages) {
       setup.zero_stage = zero;
-      const double bytes = StageMemory(network_, setup).largest_at_least(options_.recomputes.back()).value() * kRounding;
+      const double bytes =
+          StageMemory(network_, setup).largest_at_least(options_.recomputes.back()).value() * kRounding;
       if (bytes <= std::max(options_.memory->value(), least_miss_)) return false;
     }
     counts_.evaluated += count;

@@ -17,8 +17,8 @@ constexpr Seconds kAnyTime{1e300};
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 TEST(LeastSumSplit, FallsWhereTheSlowestStageMayBeSlower) {
-  // Five layers of 1 on two stages with room for 1 and 4, three more in 1.5 times the time: 2 3 takes 3 and 3, 1 4 takes
-  // 1 and 4, 3 2 takes 4.5 and 2.
+  // Five layers of 1 on two stages with room for 1 and 4, three more in 1.5 times the time: 2 3 takes 3 and 3, 1 4
+  // takes 1 and 4, 3 2 takes 4.5 and 2.
   const StageSplitProblem problem = crowded(job_of(5, 2, 0.0), {1, 4}).problem();
   LeastSumSplit least_sum(problem);
   EXPECT_EQ(least_sum.run(Seconds(2.9)).sum.value(), kNever);

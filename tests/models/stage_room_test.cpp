@@ -29,8 +29,9 @@ TEST(StageRoom, SaysWhatTheMemoryTermByTermSays) {
     for (const int pp : {1, 2, 5}) {
       const TrainingSetup setup = setup_of(pp, pipeline);
       const StageMemory memory(network, setup);
-      for (const StageLayers layers : {StageLayers{0, 0, 2}, StageLayers{0, 0, 8}, StageLayers{pp - 1, 3, 12},
-                                       StageLayers{pp - 1, 8, 12}, StageLayers{pp / 2, 2, 6}, StageLayers{pp / 2, 4, 7}}) {
+      for (const StageLayers layers :
+           {StageLayers{0, 0, 2}, StageLayers{0, 0, 8}, StageLayers{pp - 1, 3, 12}, StageLayers{pp - 1, 8, 12},
+            StageLayers{pp / 2, 2, 6}, StageLayers{pp / 2, 4, 7}}) {
         for (const Recompute recompute : {Recompute::kNone, Recompute::kSelective, Recompute::kFull}) {
           const Bytes total = memory.total(layers, recompute);
           EXPECT_TRUE(StageRoom(memory, setup, total).fits(layers, recompute));

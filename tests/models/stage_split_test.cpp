@@ -52,8 +52,8 @@ TEST(LeastSlowestStage, StagesShortOfRoomComputeInASlowerWay) {
   EXPECT_EQ(split->sum, Seconds(7.0));
 }
 
-// Rooms by number of layers, or by sizes of layers: a stage may have room for one of the later layers and not for one of
-// the earlier.
+// Rooms by number of layers, or by sizes of layers: a stage may have room for one of the later layers and not for one
+// of the earlier.
 SplitJob random_job(std::mt19937& random, int round) {
   std::uniform_int_distribution<int> any(1, 6);
   SplitJob job{.head = static_cast<double>(any(random)), .stages = 1 + round % 5};

@@ -282,5 +282,62 @@ TEST(SearchSetups, TheLargestRequestsAreAnsweredAtOnce) {
   EXPECT_TRUE(!result.setups.empty() || result.summary.nearest_miss);
 }
 
+// 1,024 small dense layers and one micro-batch of 16 samples on 16 nodes of 16 A100: hundreds of stages, of which few
+// have room to spare. It took over a minute.
+TEST(SearchSetups, AThousandLayersAreSplitAtOnce) {
+  SetupRequest request;
+  request.network = {.name = "deep",
+                     .vocabulary = 65538,
+                     .layers = 1024,
+                     .model_dim = 64,
+                     .heads = 16,
+                     .kv_heads = 16,
+                     .head_dim = 32,
+                     .dense = {.layers = {}, .hidden_dim = 64}};
+  for (int l = 0; l < 1024; ++l) request.network.dense.layers.push_back(l);
+  request.topology = {.nodes = 16, .devices_per_node = 16};
+  request.global_batch = 64;
+  request.sequence = 128;
+  request.dp = 1;
+  request.micro_batch = 16;
+  const Cluster cluster = cluster_of("dgx_a100");
+  const SetupResult fast = search_setups(request, cluster);
+  const SetupResult whole = search_setups_by_enumeration(request, cluster);
+  ASSERT_FALSE(fast.setups.empty());
+  EXPECT_EQ(fast.setups.front().setup, whole.setups.front().setup);
+  EXPECT_LT(fast.summary.search_time, Seconds(5.0));
+}
+
+// Sixteen times the layers of Mixtral-8x22B: little memory on many stages, each with a recomputation of its own.
+TEST(SearchSetups, ManyStagesShortOfMemoryAreSplitAtOnce) {
+  SetupRequest request = request_for("mixtral_8x22b", {128, 8}, 1024);
+  request.network.layers = 960;
+  request.threads = 1;
+  const SetupResult result = search_setups(request, cluster_of("dgx_h100"));
+  ASSERT_FALSE(result.setups.empty());
+  const TrainingSetup& best = result.setups.front().setup;
+  EXPECT_LT(result.summary.search_time, Seconds(10.0));  // 1.2 s; 8 to 15 s before
+  EXPECT_EQ(result.lower_bound(), result.setups.front().estimate.total());
+  const std::vector<int> stages = stage_layers(request.network, best);
+  EXPECT_EQ(std::accumulate(stages.begin(), stages.end(), 0), 960);
+}
+
+TEST(SearchSetups, WhatCannotFitIsToldAtOnceWithTheNearestMiss) {
+  SetupRequest request = request_for("deepseek_v3", {4, 8}, 256);
+  request.network.layers = 960;
+  const Cluster cluster = cluster_of("dgx_h100");
+  const SetupResult fast = search_setups(request, cluster);
+  EXPECT_TRUE(fast.setups.empty());
+  EXPECT_EQ(fast.summary.too_large, fast.summary.setups);
+  // The same miss as pricing all, in a part of the space.
+  request.tp = 8;
+  request.pp = 4;
+  const SetupResult part = search_setups(request, cluster);
+  const SetupResult whole = search_setups_by_enumeration(request, cluster);
+  ASSERT_TRUE(part.summary.nearest_miss.has_value());
+  EXPECT_EQ(part.summary.too_large, whole.summary.too_large);
+  EXPECT_EQ(part.summary.nearest_miss->setup, whole.summary.nearest_miss.value().setup);
+}
+
 }  // namespace
 }  // namespace sextant
