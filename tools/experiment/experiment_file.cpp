@@ -191,6 +191,13 @@ std::int64_t read_count(const ConfigNode& node) {
   return node.as_int(1, kMaxCount);
 }
 
+// 16, or {per_rank: 4}.
+BatchSize read_batch(const ConfigNode& node) {
+  if (!node.is_map()) return {.samples = read_count(node), .is_per_rank = false};
+  node.expect_keys({"per_rank"});
+  return {.samples = read_count(node["per_rank"]), .is_per_rank = true};
+}
+
 }  // namespace
 
 Experiment load_experiment(const fs::path& path) {
@@ -205,7 +212,7 @@ Experiment load_experiment(const fs::path& path) {
   if (root.has("profile")) experiment.quick_profile = reads_quick(root["profile"]);
   experiment.data = read_path(root, "data", folder);
   experiment.networks = read_networks(root["networks"], folder);
-  experiment.batches = read_list<std::int64_t>(root["batch"], read_count);
+  experiment.batches = read_list<BatchSize>(root["batch"], read_batch);
   experiment.sequences = read_list<std::int64_t>(root["sequence"], read_count);
   experiment.micro_batches = {std::nullopt};
   if (root.has("micro_batch")) {

@@ -25,6 +25,14 @@ struct LayoutChoice {
   SearchRequest fixed = {};  // only its degrees
 };
 
+// Samples a step: of the job, or of each of its ranks, so that one file serves jobs of any size.
+struct BatchSize {
+  std::int64_t samples = 0;
+  bool is_per_rank = false;
+
+  [[nodiscard]] std::int64_t on(int num_ranks) const { return is_per_rank ? samples * num_ranks : samples; }
+};
+
 // Pipeline degrees; absent: the planner's choice.
 struct DegreeChoice {
   std::optional<int> forward;
@@ -42,7 +50,7 @@ struct Experiment {
   std::optional<std::filesystem::path> cluster;  // absent: the machine is measured first
   bool quick_profile = true;                     // ... with few repeats
   std::vector<Network> networks;                 // of different names
-  std::vector<std::int64_t> batches;             // samples a step
+  std::vector<BatchSize> batches;
   std::vector<std::int64_t> sequences;
   std::vector<std::optional<std::int64_t>> micro_batches;  // absent: the planner's choice
   std::vector<LayoutChoice> layouts;

@@ -151,7 +151,7 @@ Cluster ExperimentJob::measure_cluster() {
   ProfileOptions options;
   options.networks = experiment_.networks;
   options.sequences = experiment_.sequences;
-  options.micro_batches = possible_micro_batches(experiment_);
+  options.micro_batches = possible_micro_batches(experiment_, world_.size());
   options.quick = experiment_.quick_profile;
   if (speaks()) {
     options.progress = [this](const ProfileProgress& progress) {

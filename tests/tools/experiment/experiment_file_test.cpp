@@ -56,7 +56,8 @@ TEST(LoadExperiment, OneValueIsAListOfOne) {
   const Experiment experiment = load("tiny.yaml");
   ASSERT_EQ(experiment.networks.size(), 1U);
   EXPECT_EQ(experiment.networks[0].name, "tiny");
-  EXPECT_THAT(experiment.batches, ElementsAre(8));
+  ASSERT_EQ(experiment.batches.size(), 1U);
+  EXPECT_EQ(experiment.batches[0].on(4), 8);
   EXPECT_THAT(experiment.sequences, ElementsAre(16, 32));
   EXPECT_THAT(experiment.schedules, ElementsAre(Policy::kTutel, Policy::kFsmoe));
   ASSERT_EQ(experiment.layouts.size(), 2U);
@@ -111,6 +112,15 @@ TEST(LoadExperiment, AFinalRoundHasPlansRepeatsAndItsOwnStepsWhereWanted) {
   const auto round = load("tiny.yaml", std::string(kRest) + "final: {plans: 5, repeats: 2}\n").final_round.value();
   EXPECT_EQ((std::array{round.plans, round.repeats, round.steps}), (std::array{5, 2, 4})) << "steps of the file";
   EXPECT_EQ(load("tiny.yaml", std::string(kRest) + "final: {plans: 5, repeats: 2, steps: 7}\n").final_round->steps, 7);
+}
+
+TEST(LoadExperiment, ABatchMayBeCountedPerRank) {
+  std::string rest = kRest;
+  const Experiment experiment = load("tiny.yaml", rest.replace(rest.find("batch: 8"), 8, "batch: [{per_rank: 2}, 16]"));
+  ASSERT_EQ(experiment.batches.size(), 2U);
+  EXPECT_EQ(experiment.batches[0].on(4), 8);
+  EXPECT_EQ(experiment.batches[0].on(8), 16);
+  EXPECT_EQ(experiment.batches[1].on(8), 16);
 }
 
 TEST(LoadExperiment, AllSchedulesAreThePlanners) {
