@@ -68,6 +68,11 @@ const char* to_text(Dispatch dispatch) {
   return kNames[static_cast<std::size_t>(dispatch)];
 }
 
+const char* to_text(Overlap overlap) {
+  constexpr std::array<const char*, kNumOverlaps> kNames = {"none", "chunks"};
+  return kNames[static_cast<std::size_t>(overlap)];
+}
+
 const char* to_text(Recompute recompute) {
   switch (recompute) {
     case Recompute::kNone:
@@ -145,6 +150,8 @@ std::string to_text(const TrainingSetup& setup) {
   if (setup.recompute != Recompute::kNone) text += fmt::format(", {} recompute", to_text(setup.recompute));
   if (setup.precision != Precision::kBf16) text += fmt::format(", {}", to_text(setup.precision));
   if (setup.dispatch != Dispatch::kFlat) text += fmt::format(", {} dispatch", to_text(setup.dispatch));
+  if (setup.overlap == Overlap::kChunks)
+    text += fmt::format(", chunks {} forward {} backward", setup.forward_degree, setup.backward_degree);
   return text;
 }
 

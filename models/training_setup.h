@@ -41,6 +41,14 @@ enum class Dispatch {
 inline constexpr int kNumDispatches = 4;
 [[nodiscard]] const char* to_text(Dispatch dispatch);
 
+// What the collectives of the experts run beside.
+enum class Overlap {
+  kNone,
+  kChunks,  // the experts, in chunks of the tokens, and shared experts (FSMoE, ASPLOS 2025, section 4; Tutel)
+};
+inline constexpr int kNumOverlaps = 2;
+[[nodiscard]] const char* to_text(Overlap overlap);
+
 struct TrainingSetup {
   ParallelDegrees degrees;
   std::int64_t micro_batch = 1;  // samples per data-parallel replica
@@ -57,6 +65,9 @@ struct TrainingSetup {
   std::vector<Recompute> stage_recompute{};
   Precision precision = Precision::kBf16;
   Dispatch dispatch = Dispatch::kFlat;
+  Overlap overlap = Overlap::kNone;
+  int forward_degree = 1;  // chunks of the MoE block, in its forward and in its backward
+  int backward_degree = 1;
   // Rows of the rank whose experts get most, in rows of the mean rank, where experts are spread over ranks: all wait
   // for it. An assumption, not a choice.
   double expert_imbalance = 1.0;

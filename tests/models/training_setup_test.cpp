@@ -79,6 +79,11 @@ TEST(TrainingSetup, TextNamesWhatDiffersFromTheUsual) {
   EXPECT_EQ(to_text(setup), "pp4 dp1 tp1 | edp1 ep1 esp1, 1 x 1, dualpipe, stages 7 8x2 5, ZeRO-1");
 }
 
+TEST(TrainingSetup, TextNamesTheChunksOfBothPasses) {
+  const TrainingSetup setup{.overlap = Overlap::kChunks, .forward_degree = 2, .backward_degree = 4};
+  EXPECT_EQ(to_text(setup), "dp1 tp1 | edp1 ep1 esp1, 1 x 1, ZeRO-1, chunks 2 forward 4 backward");
+}
+
 TEST(StageRecompute, IsSaidOnceWhereStagesAgree) {
   TrainingSetup setup{.degrees = {.pp = 3}};
   set_stage_recompute(setup, {Recompute::kFull, Recompute::kFull, Recompute::kFull});
