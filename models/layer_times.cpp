@@ -12,7 +12,7 @@ namespace {
 constexpr double kActivationBytes = 2.0;
 constexpr double kLogitBytes = 4.0;
 constexpr double kRecomputedKernels = 4.0 / 3.0;  // a third of a layer's kernels are its forward's
-constexpr double kBackwardTraffic = 1.5;           // of the experts, in that of the forward
+constexpr double kBackwardTraffic = 1.5;          // of the experts, in that of the forward
 constexpr double kBackwardCore = 2.5;  // products of the core's backward, in forwards: fused kernels recompute
 
 void wait_for_host(PassTimes& layer) {
@@ -81,8 +81,7 @@ class LayerEstimator {
         {.ranks = group.size, .ranks_of_node = inside, .copies = n_.top_k, .expert_groups = n_.expert_groups});
     const Seconds near = traffic.intra / (reference_.intra.bandwidth * framework_.all_to_all_efficiency_intra);
     const Seconds far = traffic.inter / (reference_.inter.bandwidth * framework_.all_to_all_efficiency_inter);
-    const bool hidden =
-        s_.dispatch == Dispatch::kDeduplicated && s_.overlap == Overlap::kNone && !pairs_passes(s_);
+    const bool hidden = s_.dispatch == Dispatch::kDeduplicated && s_.overlap == Overlap::kNone && !pairs_passes(s_);
     const double exposed = hidden ? framework_.exposed_dispatch : 1.0;
     if (inside == group.size) return exposed * (near + reference_.intra.latency);
     const Seconds starts = framework_.message_latency * ((traffic.messages - 1) / framework_.messages_at_once);
@@ -209,8 +208,7 @@ class LayerEstimator {
   PassTimes moe_layer() const {
     PassTimes layer;
     attention_block(layer);
-    const Seconds permute =
-        passes(framework_.permute_passes, choices() * model_dim_) + 3.0 * reference_.kernel_latency;
+    const Seconds permute = passes(framework_.permute_passes, choices() * model_dim_) + 3.0 * reference_.kernel_latency;
     add(layer.forward, StepTerm::kElementwise, permute);
     add(layer.backward, StepTerm::kElementwise, 2.0 * permute);
     add(layer.forward, StepTerm::kTensorParallel, tensor_parallel());
@@ -321,8 +319,8 @@ class LayerEstimator {
   Seconds host_time() const {
     const double again = s_.recompute == Recompute::kFull ? kRecomputedKernels : 1.0;
     const bool has_more = s_.overlap == Overlap::kChunks && chunk_costs_ == ChunkCosts::kReal;
-    const double more = has_more ? framework_.chunk_kernels * (s_.forward_degree + s_.backward_degree - 2) / 2.0 : 0.0;
-    return again * (1.0 + more) * framework_.host_time_of_moe_layer;
+    const double more = has_more ? (s_.forward_degree - 1.0 + s_.backward_degree - 1.0) / 2.0 : 0.0;
+    return again * (1.0 + framework_.chunk_kernels * more) * framework_.host_time_of_moe_layer;
   }
 
   void recompute(PassTimes& layer) const {
@@ -401,6 +399,22 @@ LayerTimes beside_other_direction(LayerTimes times, const FrameworkAssumptions& 
     wait_for_host(*layer);
   }
   return times;
+}
+
+LayerTimes as_scheduled(const LayerTimes& times, const TrainingSetup& setup, const FrameworkAssumptions& framework) {
+  if (!pairs_passes(setup)) return times;
+  LayerTimes mean = beside_other_direction(times, framework);
+  const double alone = unpaired_share(setup);
+  for (const auto& [layer, unpaired] : {std::pair(&mean.dense, &times.dense), std::pair(&mean.moe, &times.moe)}) {
+    for (const auto pass : {&PassTimes::forward, &PassTimes::backward}) {
+      StepTerms terms{};
+      add(terms, layer->*pass, 1.0 - alone);
+      add(terms, unpaired->*pass, alone);
+      layer->*pass = terms;
+    }
+    layer->hidden = (1.0 - alone) * layer->hidden + alone * unpaired->hidden;
+  }
+  return mean;
 }
 
 }  // namespace sextant

@@ -103,4 +103,9 @@ enum class ChunkCosts {
 // takes multiprocessors from (share s): of C the larger of s C and C less the computation is left.
 [[nodiscard]] LayerTimes beside_other_direction(LayerTimes times, const FrameworkAssumptions& framework);
 
+// The mean micro-batch under the setup's schedule: `times` where passes do not run in pairs; else
+// beside_other_direction but for unpaired_share of the passes, which run alone.
+[[nodiscard]] LayerTimes as_scheduled(const LayerTimes& times, const TrainingSetup& setup,
+                                      const FrameworkAssumptions& framework);
+
 }  // namespace sextant

@@ -90,6 +90,18 @@ double hidden_bytes(const Network& n, const TrainingSetup& s, std::int64_t hidde
   return hidden_row_bytes(n, s) * s.group_tokens() * static_cast<double>(hidden_dim) / s.degrees.tp;
 }
 
+// Layers that a stage keeps activations of.
+struct KeptLayers {
+  double dense = 0.0;
+  double moe = 0.0;
+};
+
+// Of a pair of passes the forward may be a layer ahead of the backward.
+KeptLayers kept_layers(const TrainingSetup& s, double in_flight, int num_dense, int num_moe) {
+  const double ahead = s.overlap == Overlap::kMicroBatches && s.pipeline != PipelineSchedule::kDualPipe ? 1.0 : 0.0;
+  return {in_flight * num_dense + (num_moe == 0 ? ahead : 0.0), in_flight * num_moe + (num_moe > 0 ? ahead : 0.0)};
+}
+
 // Rows that reach the experts of the busiest rank.
 double choices(const Network& n, const TrainingSetup& s) {
   return s.rank_tokens() * n.top_k * n.capacity_factor * busiest_rank(s);
@@ -212,16 +224,16 @@ StageMemory::Terms StageMemory::terms(const StageLayers& layers, Recompute recom
   terms[kParameters] = held(assumptions_.parameter_bytes, 3);
   terms[kGradients] = held(assumptions_.gradient_bytes, 2);
   terms[kOptimizer] = held(assumptions_.optimizer_bytes, 1);
-  const double in_flight = micro_batches_in_flight(s_, layers.stage);
-  terms[kInputs] = in_flight * (num_dense + num_moe) * layer_input_;
+  const KeptLayers kept = kept_layers(s_, micro_batches_in_flight(s_, layers.stage), num_dense, num_moe);
+  terms[kInputs] = (kept.dense + kept.moe) * layer_input_;
   if (recompute == Recompute::kFull) {
     const double dense_layer = num_dense > 0 ? dense_.attention + dense_.feed_forward : 0.0;
     const double moe_layer = num_moe > 0 ? moe_.attention + moe_.feed_forward : 0.0;
     terms[kRecomputed] = std::max(dense_layer, moe_layer);
   } else {
     const double attention = dense_.attention + (recompute == Recompute::kNone ? probabilities_ : 0.0);
-    terms[kAttention] = in_flight * (num_dense + num_moe) * attention;
-    terms[kFeedForward] = in_flight * (num_dense * dense_.feed_forward + num_moe * moe_.feed_forward);
+    terms[kAttention] = (kept.dense + kept.moe) * attention;
+    terms[kFeedForward] = kept.dense * dense_.feed_forward + kept.moe * moe_.feed_forward;
   }
   if (is_last) {
     terms[kLogits] = logits_;

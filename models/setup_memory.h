@@ -40,7 +40,9 @@ struct StageLayers {
 };
 
 // Micro-batches whose activations a stage holds at most, in activations of all its layers; at most all of them:
-//   1F1B         pp - stage; interleaved pp + (pp - 1 - 2 stage) / v (Narayanan et al., 2021)
+//   1F1B         pp - stage; interleaved pp + (pp - 1 - 2 stage) / v (Narayanan et al., 2021). Pairs of passes start
+//   one
+//                forward earlier, but each frees a layer for every layer that it adds: one layer more
 //   ZB-H1        pp, on every stage: what waits for its weight gradients included (Qi et al., 2024)
 //   DualPipe     (pp + 1) / 2 of either stage that the device holds (arXiv 2412.19437, table 2)
 [[nodiscard]] double micro_batches_in_flight(const TrainingSetup& setup, int stage);

@@ -79,7 +79,7 @@ class Estimator {
       TrainingSetup setup = s_;
       set_stage_recompute(setup, {recompute});
       const LayerTimes alone = layer_times(n_, setup, cluster_, framework_, costs_);
-      const LayerTimes overlapped = pairs_passes(s_) ? beside_other_direction(alone, framework_) : alone;
+      const LayerTimes overlapped = as_scheduled(alone, s_, framework_);
       passes = {alone, overlapped, overlapped.dense.total(), overlapped.moe.total(), overlapped.head.total()};
     }
     return *passes;

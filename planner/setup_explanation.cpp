@@ -115,7 +115,7 @@ std::string hidden_phrase(const FoundSetup& found) {
   const TrainingSetup& s = found.setup;
   const Seconds hidden = found.estimate.hidden;
   if (hidden <= Seconds(0.0)) return "";
-  if (s.overlap != Overlap::kChunks) {
+  if (pairs_passes(s)) {
     return fmt::format("hides {} of dispatch behind the passes of another micro-batch", to_text(hidden));
   }
   const auto chunks = [](int count) { return fmt::format("{} chunk{}", count, count == 1 ? "" : "s"); };

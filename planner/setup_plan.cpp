@@ -87,6 +87,17 @@ std::vector<Recompute> read_stage_recompute(const ConfigNode& list, int stages) 
   return result;
 }
 
+// Files that say nothing: DualPipe and interleaved pipelines with de-duplicated dispatch overlapped two micro-batches.
+Overlap read_overlap(const ConfigNode& node, const TrainingSetup& s) {
+  if (node.has("overlap")) {
+    return read_enum<Overlap>(node["overlap"], std::array{Overlap::kNone, Overlap::kChunks, Overlap::kMicroBatches});
+  }
+  const bool interleaved = s.degrees.pp > 1 && s.virtual_stages > 1;
+  const bool paired =
+      s.pipeline == PipelineSchedule::kDualPipe || (interleaved && s.dispatch == Dispatch::kDeduplicated);
+  return paired ? Overlap::kMicroBatches : Overlap::kNone;
+}
+
 // Chunks of a pass; 1 where the file says nothing.
 int read_degree(const ConfigNode& node, const char* key, Overlap overlap) {
   const int degree = node.has(key) ? node[key].as_count() : 1;
@@ -122,7 +133,7 @@ TrainingSetup read_setup(const ConfigNode& root, const ParallelLayout& layout) {
   s.precision = read_enum<Precision>(node["precision"], std::array{Precision::kBf16, Precision::kFp8});
   s.dispatch = read_enum<Dispatch>(node["dispatch"], std::array{Dispatch::kFlat, Dispatch::kHierarchical1D,
                                                                 Dispatch::kHierarchical2D, Dispatch::kDeduplicated});
-  if (node.has("overlap")) s.overlap = read_enum<Overlap>(node["overlap"], std::array{Overlap::kNone, Overlap::kChunks});
+  s.overlap = read_overlap(node, s);
   s.forward_degree = read_degree(node, "r_fwd", s.overlap);
   s.backward_degree = read_degree(node, "r_bwd", s.overlap);
   if (node.has("expert_imbalance")) s.expert_imbalance = node["expert_imbalance"].as_double(1.0, 1e6);

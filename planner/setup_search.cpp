@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::int64_t kLargestMicroBatch = 16;
 constexpr double kLargestBalance = 1e6;
-constexpr std::array kChunkDegrees = {1, 2, 4, 8, 16};
+constexpr std::array kChunkDegrees = {1, 2, 4, 8};  // as the solver of FSMoE
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 bool allowed(std::optional<int> fixed, int value) {
@@ -104,6 +104,8 @@ class GridSearch {
     options_.memory = cluster.device.memory;
     if (request.recompute) options_.recomputes = {*request.recompute};
     degrees_ = chunk_degrees();
+    paired_ = options_;
+    std::erase(paired_.recomputes, Recompute::kFull);
   }
 
   Counts run(const Grid& grid, std::int64_t index) {
@@ -182,15 +184,18 @@ class GridSearch {
   void for_overlaps(const Body& body) {
     const ParallelDegrees& d = setup_.degrees;
     const bool has_traffic = network_.num_experts > 0 && (d.ep > 1 || d.esp > 1);
-    for (const Overlap overlap : {Overlap::kNone, Overlap::kChunks}) {
-      const bool possible = overlap == Overlap::kNone
-                                ? allowed(request_.forward_degree, 1) && allowed(request_.backward_degree, 1)
-                                : has_traffic && !pairs_passes(setup_) && !degrees_.empty();
-      if (!possible || (request_.overlap && *request_.overlap != overlap)) continue;
+    const bool is_dual = setup_.pipeline == PipelineSchedule::kDualPipe;
+    const bool one_chunk = allowed(request_.forward_degree, 1) && allowed(request_.backward_degree, 1);
+    const auto try_if = [&](bool possible, Overlap overlap) {
+      if (!possible || (request_.overlap && *request_.overlap != overlap)) return;
       setup_.overlap = overlap;
       body();
-    }
-    setup_.overlap = Overlap::kNone;
+      setup_.overlap = Overlap::kNone;
+    };
+    try_if(!is_dual && one_chunk, Overlap::kNone);
+    try_if(!is_dual && has_traffic && !degrees_.empty(), Overlap::kChunks);
+    const bool pairs = can_pair_passes(setup_) && d.ep > 1 && !paired_.recomputes.empty();
+    try_if((is_dual || pairs) && one_chunk, Overlap::kMicroBatches);
   }
 
   static constexpr std::array<int, 3> kZeroStages = {1, 2, 3};
@@ -264,9 +269,8 @@ class GridSearch {
   double computation_bound() const {
     const StepEstimate estimate = estimate_even_step(network_, setup_, cluster_);
     Seconds bound = estimate.total();
-    for (const StepTerm term :
-         {StepTerm::kDispatch, StepTerm::kExpertShard, StepTerm::kPipelineTransfer, StepTerm::kBubble,
-          StepTerm::kGradients}) {
+    for (const StepTerm term : {StepTerm::kDispatch, StepTerm::kExpertShard, StepTerm::kPipelineTransfer,
+                                StepTerm::kBubble, StepTerm::kGradients}) {
       bound -= estimate[term];
     }
     return bound.value() * kRounding;
@@ -321,7 +325,7 @@ class GridSearch {
   void try_setup(const TrainingSetup& setup) {
     const double even = split_bound(setup);
     if (prunes_ && prune(even, 1)) return;
-    StageChoice stages(network_, setup, cluster_, options_);
+    StageChoice stages(network_, setup, cluster_, options_of(setup));
     const std::optional<Seconds> added = stages.added_at_least();
     if (added && prunes_ && prune(split_bound(even, *added, setup), 1)) return;
     const std::int64_t place = place_++;
@@ -329,6 +333,11 @@ class GridSearch {
     if (!added) return too_large(setup, place);
     const TrainingSetup chosen = stages.choose();
     best_.add({estimate_step(network_, chosen, cluster_).total().value(), place, chosen});
+  }
+
+  [[nodiscard]] const StageOptions& options_of(const TrainingSetup& setup) const {
+    const bool is_dual = setup.pipeline == PipelineSchedule::kDualPipe;
+    return setup.overlap == Overlap::kMicroBatches && !is_dual ? paired_ : options_;
   }
 
   // What a second more on the stages adds to the step: gradients that hide under a share of it hide longer.
@@ -339,7 +348,7 @@ class GridSearch {
   // Its memory is that of the even split that keeps least.
   void too_large(TrainingSetup setup, std::int64_t place) {
     ++counts_.too_large;
-    setup.recompute = options_.recomputes.back();
+    setup.recompute = options_of(setup).recomputes.back();
     const double bytes = setup_memory(network_, setup).total().value();
     if (bytes < counts_.miss.bytes) counts_.miss = {bytes, place, setup};
   }
@@ -351,6 +360,7 @@ class GridSearch {
   bool prunes_;
   // More and more computed again.
   StageOptions options_{.recomputes = {Recompute::kNone, Recompute::kSelective, Recompute::kFull}};
+  StageOptions paired_;                       // of 1F1B that runs two micro-batches at once
   std::vector<std::pair<int, int>> degrees_;  // forward and backward, of chunks
   TrainingSetup setup_;
   Counts counts_;

@@ -58,8 +58,7 @@ void StageChoice::add(Recompute recompute, const Cluster& cluster) {
   const FrameworkAssumptions framework;
   TrainingSetup setup = s_;
   set_stage_recompute(setup, {recompute});
-  LayerTimes times = layer_times(n_, setup, cluster, framework);
-  if (pairs_passes(setup)) times = beside_other_direction(times, framework);
+  const LayerTimes times = as_scheduled(layer_times(n_, setup, cluster, framework), setup, framework);
   times_.push_back({recompute, times.dense.total(), times.moe.total(), times.head.total(), {}});
   times_.back().of_all = time(times_.back(), {s_.degrees.pp - 1, 0, n_.layers});
 }

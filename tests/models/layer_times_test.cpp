@@ -149,6 +149,22 @@ TEST(LayerTimes, TheBusiestRankSetsTheTimeOfExpertsAndDispatch) {
   EXPECT_EQ(of(skewed.forward, StepTerm::kAttention), of(even.forward, StepTerm::kAttention));
 }
 
+TEST(AsScheduled, PassesThatRunAloneHideNothing) {
+  // One of four micro-batches runs alone, 10 + 4 + 4 s; three take 12 beside another: 8 hidden, of which 2 are lost.
+  LayerTimes times;
+  add(times.moe.forward, StepTerm::kProducts, Seconds(10.0));
+  add(times.moe.forward, StepTerm::kDispatch, Seconds(4.0));
+  add(times.moe.backward, StepTerm::kDispatch, Seconds(4.0));
+  const FrameworkAssumptions quarter{.dispatch_multiprocessors = 0.25};
+  TrainingSetup setup{.num_micro_batches = 4};
+  EXPECT_EQ(as_scheduled(times, setup, quarter).moe.total(), Seconds(18.0));
+  setup.overlap = Overlap::kMicroBatches;
+  const PassTimes mean = as_scheduled(times, setup, quarter).moe;
+  EXPECT_DOUBLE_EQ(mean.total().value(), (18.0 + 3 * 12.0) / 4);
+  EXPECT_DOUBLE_EQ(mean.hidden.value(), 3 * 6.0 / 4);
+  EXPECT_DOUBLE_EQ(of(mean.forward, StepTerm::kProducts), 10.0);
+}
+
 // ---- chunks ----
 
 constexpr double kUnit = 16.384e-9;  // s
@@ -275,7 +291,8 @@ TEST(LayerTimes, NoChunksTakeLessThanTheLeastCosts) {
     const Network network = load_network(configs + "networks/" + name + ".yaml");
     for (const ParallelDegrees& degrees :
          {ParallelDegrees{.dp = 8, .ep = 8}, ParallelDegrees{.dp = 64, .edp = 8, .ep = 8},
-          ParallelDegrees{.dp = 32, .tp = 2, .ep = 32, .esp = 2}, ParallelDegrees{.dp = 8, .tp = 8, .ep = 8, .esp = 8}}) {
+          ParallelDegrees{.dp = 32, .tp = 2, .ep = 32, .esp = 2},
+          ParallelDegrees{.dp = 8, .tp = 8, .ep = 8, .esp = 8}}) {
       for (const Recompute recompute : {Recompute::kNone, Recompute::kFull}) {
         TrainingSetup setup{.degrees = degrees, .sequence = 4096, .recompute = recompute, .overlap = Overlap::kChunks};
         const PassTimes least = layer_times(network, setup, cluster, {}, ChunkCosts::kLeast).moe;

@@ -109,18 +109,25 @@ TEST(SetupPlanFile, StagesThatRecomputeDifferentlyAreListed) {
               HasSubstr("beside stage_recompute"));
 }
 
-TEST(SetupPlanFile, OlderFilesHaveNoChunks) {
+TEST(SetupPlanFile, OlderFilesHaveNoChunksAndOverlapAsTheyWerePriced) {
   std::string text = setup_plan_to_yaml(example());
   for (const char* line : {"  overlap: chunks\n", "  r_fwd: 2\n", "  r_bwd: 8\n"}) {
     ASSERT_NE(text.find(line), std::string::npos) << text;
     text.erase(text.find(line), std::string(line).size());
   }
-  const TrainingSetup setup = parse_setup_plan(ConfigNode::parse(text, "s.yaml")).found.setup;
+  const auto setup_of = [](const std::string& yaml) {
+    return parse_setup_plan(ConfigNode::parse(yaml, "s.yaml")).found.setup;
+  };
+  EXPECT_EQ(setup_of(text).overlap, Overlap::kMicroBatches);  // DualPipe
+  text.replace(text.find("dualpipe"), std::string("dualpipe").size(), "1f1b");
+  const TrainingSetup setup = setup_of(text);
   EXPECT_EQ(setup.overlap, Overlap::kNone);
   EXPECT_EQ(setup.forward_degree, 1);
   EXPECT_EQ(setup.backward_degree, 1);
+  text.replace(text.find("dispatch: 2dh"), std::string("dispatch: 2dh").size(), "dispatch: deduplicated");
+  EXPECT_EQ(setup_of(text).overlap, Overlap::kMicroBatches);  // of an interleaved pipeline
   EXPECT_THAT(refusal("overlap: chunks", "overlap: none"), HasSubstr("found 2 beside overlap none, expected 1"));
-  EXPECT_THAT(refusal("overlap: chunks", "overlap: some"), HasSubstr("none, chunks"));
+  EXPECT_THAT(refusal("overlap: chunks", "overlap: some"), HasSubstr("none, chunks, two_micro_batches"));
   EXPECT_THAT(refusal("r_fwd: 2", "r_fwd: 0"), HasSubstr("s.yaml:"));
 }
 

@@ -349,7 +349,8 @@ void add_search_options(CLI::App& verb, PlanArguments& arguments) {
                   "Of setups, on reference clusters, on every stage: none, selective or full; auto: each stage its own")
       ->capture_default_str();
   verb.add_option("--overlap", arguments.overlap,
-                  "Of setups, on reference clusters, what the experts' collectives run beside: auto, none or chunks")
+                  "Of setups, on reference clusters, what the experts' collectives run beside: auto, none, chunks or "
+                  "two_micro_batches")
       ->capture_default_str();
   verb.add_option("--balance", arguments.balance,
                   "Of setups, on reference clusters: rows of the rank with the busiest experts / mean; default: 1")
