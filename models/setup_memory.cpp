@@ -215,18 +215,25 @@ StageMemory::Terms StageMemory::sums(const Contents& of, Recompute recompute) co
   terms[kParameters] = held(assumptions_.parameter_bytes, 3);
   terms[kGradients] = held(assumptions_.gradient_bytes, 2);
   terms[kOptimizer] = held(assumptions_.optimizer_bytes, 1);
-  terms[kInputs] = of.in_flight * (of.dense + of.moe) * layer_input_;
-  if (recompute != Recompute::kFull) {
-    const double attention = dense_.attention + (recompute == Recompute::kNone ? probabilities_ : 0.0);
-    terms[kAttention] = of.in_flight * (of.dense + of.moe) * attention;
-    terms[kFeedForward] = of.in_flight * (of.dense * dense_.feed_forward + of.moe * moe_.feed_forward);
-  }
+  add_activations(terms, {.dense = of.in_flight * of.dense, .moe = of.in_flight * of.moe}, recompute);
   return terms;
+}
+
+void StageMemory::add_activations(Terms& terms, const KeptLayers& kept, Recompute recompute) const {
+  terms[kInputs] += (kept.dense + kept.moe) * layer_input_;
+  if (recompute == Recompute::kFull) return;
+  terms[kAttention] +=
+      (kept.dense + kept.moe) * (dense_.attention + (recompute == Recompute::kNone ? probabilities_ : 0.0));
+  terms[kFeedForward] += kept.dense * dense_.feed_forward + kept.moe * moe_.feed_forward;
 }
 
 // What a stage needs once where it has layers of a kind.
 void StageMemory::add_one_layer(Terms& terms, const Contents& of, Recompute recompute) const {
   const bool has_dense = of.dense > 0.0, has_moe = of.moe > 0.0;
+  // Of a pair of passes the forward may be a layer ahead of the backward.
+  if (s_.overlap == Overlap::kMicroBatches && s_.pipeline != PipelineSchedule::kDualPipe) {
+    add_activations(terms, {.dense = has_moe ? 0.0 : 1.0, .moe = has_moe ? 1.0 : 0.0}, recompute);
+  }
   if (recompute == Recompute::kFull) {
     const double dense_layer = has_dense ? dense_.attention + dense_.feed_forward : 0.0;
     const double moe_layer = has_moe ? moe_.attention + moe_.feed_forward : 0.0;

@@ -41,7 +41,9 @@ struct StageKinds {
 };
 
 // Micro-batches whose activations a stage holds at most, in activations of all its layers; at most all of them:
-//   1F1B         pp - stage; interleaved pp + (pp - 1 - 2 stage) / v (Narayanan et al., 2021)
+//   1F1B         pp - stage; interleaved pp + (pp - 1 - 2 stage) / v (Narayanan et al., 2021). Pairs of passes start
+//   one
+//                forward earlier, but each frees a layer for every layer that it adds: one layer more
 //   ZB-H1        pp, on every stage: what waits for its weight gradients included (Qi et al., 2024)
 //   DualPipe     (pp + 1) / 2 of either stage that the device holds (arXiv 2412.19437, table 2)
 [[nodiscard]] double micro_batches_in_flight(const TrainingSetup& setup, int stage);
@@ -86,9 +88,15 @@ class StageMemory {
     double tables = 0.0;
     double in_flight = 0.0;  // micro-batches
   };
+  // Layers whose activations are kept, once for each micro-batch.
+  struct KeptLayers {
+    double dense = 0.0;
+    double moe = 0.0;
+  };
   using RecomputeOf = std::function<Recompute(int stage)>;
 
   [[nodiscard]] Terms sums(const Contents& of, Recompute recompute) const;
+  void add_activations(Terms& terms, const KeptLayers& kept, Recompute recompute) const;
   void add_one_layer(Terms& terms, const Contents& of, Recompute recompute) const;
   [[nodiscard]] Terms terms(const StageKinds& kinds, Recompute recompute, double in_flight) const;
   [[nodiscard]] Terms finished(Terms terms) const;

@@ -75,8 +75,7 @@ StageWay StageChoice::way(Recompute recompute) const {
   const FrameworkAssumptions framework;
   TrainingSetup setup = s_;
   set_stage_recompute(setup, {recompute});
-  LayerTimes times = layer_times(n_, setup, cluster_, framework);
-  if (pairs_passes(setup)) times = beside_other_direction(times, framework);
+  const LayerTimes times = as_scheduled(layer_times(n_, setup, cluster_, framework), setup, framework);
   const Seconds dense = times.dense.total();
   const Seconds moe = times.moe.total();
   StageWay way{.before = std::vector<Seconds>(static_cast<std::size_t>(n_.layers) + 1), .head = times.head.total()};

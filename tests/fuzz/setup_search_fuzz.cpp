@@ -34,6 +34,9 @@ SetupRequest request_of(RequestBytes& bytes, const Network& network) {
   if (bytes.coin()) request.micro_batch = bytes.count(16, kMaxBatch);
   request.top = bytes.count_int(3, 20);
   request.threads = 1;
+  if (bytes.coin()) request.forward_degree = bytes.fixed(16);
+  if (bytes.coin()) request.backward_degree = bytes.fixed(16);
+  if (bytes.coin()) request.overlap = static_cast<Overlap>(bytes.count_int(kNumOverlaps, kNumOverlaps) - 1);
   return request;
 }
 
@@ -66,6 +69,9 @@ void require_degrees(const SetupRequest& request, const TrainingSetup& setup) {
   require_fixed(request.edp, d.edp, "edp");
   require_fixed(request.ep, d.ep, "ep");
   require_fixed(request.esp, d.esp, "esp");
+  require_fixed(request.forward_degree, setup.forward_degree, "forward degree");
+  require_fixed(request.backward_degree, setup.backward_degree, "backward degree");
+  SEXTANT_CHECK(!request.overlap || *request.overlap == setup.overlap, "{}", to_text(setup));
 }
 
 void require_answer(const SetupRequest& request, const Cluster& cluster, const SetupResult& result) {

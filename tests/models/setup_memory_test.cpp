@@ -154,6 +154,20 @@ TEST(MicroBatchesInFlight, FollowFromTheSchedule) {
   EXPECT_EQ(micro_batches_in_flight(setup, 0), 2.0);
 }
 
+TEST(SetupMemory, PairsOfPassesKeepOneLayerMore) {
+  // Four layers on one stage: five instead.
+  TrainingSetup setup = setup_of({.dp = 8, .edp = 1, .ep = 8});
+  setup.num_micro_batches = 2;
+  const auto activations = [&] { return bytes_of(moe_network(), setup, "feed-forward activations"); };
+  const double alone = activations();
+  setup.overlap = Overlap::kMicroBatches;
+  EXPECT_DOUBLE_EQ(activations(), alone * 5.0 / 4.0);
+  setup.degrees.pp = 2;  // rank 0 of 2 with v 2: 2 + 1/2 micro-batches of two layers, 5 layers and one
+  setup.virtual_stages = 2;
+  setup.num_micro_batches = 8;
+  EXPECT_DOUBLE_EQ(activations(), alone * 6.0 / 4.0);
+}
+
 TEST(SetupMemory, TheFirstStageHoldsAMicroBatchForEveryStage) {
   const double alone = bytes_of(dense_network(), setup_of({}), "attention activations");
   TrainingSetup setup = setup_of({.pp = 4});

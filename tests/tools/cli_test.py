@@ -136,6 +136,8 @@ class WithoutTraining(CommandLine):
         plan = json.loads(self.plan("--json", "--fix", "tp=2,esp=2", "--schedule", "tutel", "--r-fwd", 3).stdout)
         self.assertEqual((plan["layout"]["tp"], plan["layout"]["esp"]), (2, 2))
         self.assertEqual((plan["schedule"], plan["r_fwd"]), ("tutel", 3))
+        fixed = json.loads(self.plan("--json", "--fix", "tp=2,esp=2,r_fwd=3", "--schedule", "tutel").stdout)
+        self.assertEqual(fixed["r_fwd"], 3)
 
     def test_plan_tells_how_it_chose(self):
         notes = json.loads(self.plan("--json", "--schedule", "searched", "--fix", "ep=2").stdout)["notes"]
@@ -169,6 +171,11 @@ class WithoutTraining(CommandLine):
         self.assert_fails(plan("--nodes", 128, "--precision", "fp7"), 2, "fp7", "bf16")
         self.assert_fails(plan("--nodes", 128, "--recompute", "some"), 2, "some", "none, selective, full")
         self.assert_fails(plan("--nodes", 128, "--balance", 0.5), 2, "--balance")
+        self.assert_fails(plan("--nodes", 128, "--overlap", "some"), 2, "some", "none, chunks, two_micro_batches")
+        self.assert_fails(plan("--nodes", 128, "--fix", "overlap=two_micro_batches,r_fwd=2"), 2, "2 chunks", "not two")
+        self.assert_fails(self.plan("--fix", "overlap=chunks"), 2, "overlap=chunks")
+        chunks = json.loads(plan("--nodes", 128, "--json", "--fix", "overlap=chunks,r_fwd=2", "--r-bwd", 4).stdout)
+        self.assertEqual((chunks["overlap"], chunks["r_fwd"], chunks["r_bwd"]), ("chunks", 2, 4))
         self.assert_fails(self.plan("--balance", 1.5), 2, "measured cluster")
         full = json.loads(plan("--nodes", 128, "--json", "--recompute", "full", "--balance", 1.5).stdout)
         self.assertEqual((full["recompute"], full["balance"]), ("full", 1.5))
