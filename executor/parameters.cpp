@@ -145,6 +145,19 @@ double unit_interval(std::uint64_t bits) {
   return static_cast<double>((bits >> 11) + 1) * 0x1.0p-53;
 }
 
+// Of the random numbers of one tensor.
+std::uint64_t stream_key(const Parameter& parameter, std::uint64_t seed) {
+  return mix(hash_of(parameter.name) + mix(seed + kGolden));
+}
+
+// Number `index` of the normal numbers that `key` stands for (Box and Muller 1958).
+double normal_value(std::uint64_t key, double deviation, std::int64_t index) {
+  const std::uint64_t counter = 2 * static_cast<std::uint64_t>(index);
+  const double radius = std::sqrt(-2.0 * std::log(unit_interval(mix(key + (counter + 1) * kGolden))));
+  const double angle = 2.0 * std::numbers::pi * unit_interval(mix(key + (counter + 2) * kGolden));
+  return deviation * radius * std::cos(angle);
+}
+
 }  // namespace
 
 std::int64_t Parameter::size() const {
@@ -157,11 +170,7 @@ std::vector<Parameter> list_parameters(const StepShape& step, int rank) {
 
 double initial_value(const Parameter& parameter, std::uint64_t seed, std::int64_t index) {
   if (parameter.initial_deviation == 0.0) return 1.0;
-  const std::uint64_t key = mix(hash_of(parameter.name) + mix(seed + kGolden));
-  const std::uint64_t counter = 2 * static_cast<std::uint64_t>(index);
-  const double radius = std::sqrt(-2.0 * std::log(unit_interval(mix(key + (counter + 1) * kGolden))));
-  const double angle = 2.0 * std::numbers::pi * unit_interval(mix(key + (counter + 2) * kGolden));
-  return parameter.initial_deviation * radius * std::cos(angle);
+  return normal_value(stream_key(parameter, seed), parameter.initial_deviation, index);
 }
 
 template <typename T>
@@ -199,11 +208,12 @@ void ParameterStore<T>::initialise(const Parameter& p, std::uint64_t seed, Devic
   const std::int64_t row_length = p.shape.back();
   const std::int64_t rows = p.size() / columns;
   const std::int64_t first_row = p.shape.size() > 1 ? p.begin.front() : 0;
-  std::vector<T> host(static_cast<std::size_t>(p.size()));
-  for (std::int64_t r = 0; r < rows; ++r) {
+  std::vector<T> host(static_cast<std::size_t>(p.size()), T(1));
+  const std::uint64_t key = stream_key(p, seed);  // hashing the name for every element takes as long as the rest
+  for (std::int64_t r = 0; p.initial_deviation != 0.0 && r < rows; ++r) {
     for (std::int64_t c = 0; c < columns; ++c) {
       const std::int64_t index = (first_row + r) * row_length + p.begin.back() + c;
-      host[static_cast<std::size_t>(r * columns + c)] = static_cast<T>(initial_value(p, seed, index));
+      host[static_cast<std::size_t>(r * columns + c)] = static_cast<T>(normal_value(key, p.initial_deviation, index));
     }
   }
   device.copy_to_device(value(p).data(), host.data(), host.size() * sizeof(T));

@@ -95,6 +95,13 @@ class UseSum {
   int count_ = 0;
 };
 
+TransformerOptions transformer_options(const TrainJob& job, const TrainOptions& options) {
+  return {.optimizer = options.optimizer,
+          .sources = options.sources,
+          .overlap = job.plan.schedule.overlap,
+          .groups = job.groups};
+}
+
 class Trainer {
  public:
   Trainer(World& world, const TrainJob& job, const TrainOptions& options)
@@ -102,7 +109,7 @@ class Trainer {
         job_(job),
         options_(options),
         graph_(build_step_graph(job.plan.step, job.plan.schedule)),
-        model_(job.plan.step, world, options.seed, options.optimizer, options.sources, job.plan.schedule.overlap),
+        model_(job.plan.step, world, options.seed, transformer_options(job, options)),
         executor_(graph_, issue_order(graph_, job.prediction.timeline), world.device(), model_) {
     if (!options.resume_from.empty()) resume();
     num_warmup_ = num_warmup_steps(options.steps - model_.step());

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "executor/data.h"
@@ -46,6 +47,8 @@ struct TrainJob {
   const Plan& plan;
   const StepPrediction& prediction;  // its timeline, where there is one, decides the order of issue
   const Corpus& corpus;
+  std::shared_ptr<LayoutGroups> groups =
+      nullptr;  // of the plan's layout, kept from run to run; null: made for this one
 };
 
 // Steps at the start that no statistic counts: caches are cold, memory is touched for the first time.

@@ -22,9 +22,8 @@ double learning_rate_at(const OptimizerOptions& options, std::int64_t step) {
 
 template <typename T>
 struct Transformer<T>::Impl {
-  Impl(const StepShape& step, World& world, std::uint64_t seed, const OptimizerOptions& optimizer,
-       SourcePartition sources, const OverlapOptions& overlap)
-      : state(step, world, seed, optimizer, sources, overlap) {}
+  Impl(const StepShape& step, World& world, std::uint64_t seed, const TransformerOptions& options)
+      : state(step, world, seed, options) {}
 
   [[nodiscard]] std::function<void()> compute_task(const Task& task);
   template <typename Tasks>
@@ -77,9 +76,8 @@ void Transformer<T>::Impl::remember_degree(const Task& task) {
 }
 
 template <typename T>
-Transformer<T>::Transformer(const StepShape& step, World& world, std::uint64_t seed, const OptimizerOptions& optimizer,
-                            SourcePartition sources, const OverlapOptions& overlap)
-    : impl_(std::make_unique<Impl>(step, world, seed, optimizer, sources, overlap)) {}
+Transformer<T>::Transformer(const StepShape& step, World& world, std::uint64_t seed, const TransformerOptions& options)
+    : impl_(std::make_unique<Impl>(step, world, seed, options)) {}
 
 template <typename T>
 Transformer<T>::~Transformer() = default;

@@ -20,6 +20,8 @@
 
 namespace sextant {
 
+class LayoutGroups;
+
 struct OptimizerOptions {
   double learning_rate = 3e-3;      // peak, after warm-up
   double min_learning_rate = 3e-4;  // at the end of the cosine
@@ -54,14 +56,20 @@ struct SourcePartition {
   int tp = 1;
 };
 
+struct TransformerOptions {
+  OptimizerOptions optimizer{};
+  SourcePartition sources{};
+  OverlapOptions overlap{};  // of the schedule whose tasks will be bound: memory for it is allocated
+  // Of the step's layout, for transformers that run one after the other; null: made for this one.
+  std::shared_ptr<LayoutGroups> groups = nullptr;
+};
+
 template <typename T>
 class Transformer : public KernelSource {
  public:
   // Collective over world. Initialises parameters from `seed`: the same logical values for every
-  // layout. Throws ConfigError for what cannot be run here (pp > 1, cp > 1). `overlap` is that of the
-  // schedule whose tasks will be bound: memory for it is allocated here.
-  Transformer(const StepShape& step, World& world, std::uint64_t seed, const OptimizerOptions& optimizer,
-              SourcePartition sources = {}, const OverlapOptions& overlap = {});
+  // layout. Throws ConfigError for what cannot be run here (pp > 1, cp > 1).
+  Transformer(const StepShape& step, World& world, std::uint64_t seed, const TransformerOptions& options);
   ~Transformer() override;
 
   // Tokens of this rank's data-parallel replica for the coming step:

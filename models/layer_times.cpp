@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "models/chunk_pipeline.h"
 #include "models/dispatch_traffic.h"
 
 namespace sextant {
@@ -11,6 +12,7 @@ namespace {
 constexpr double kActivationBytes = 2.0;
 constexpr double kLogitBytes = 4.0;
 constexpr double kRecomputedKernels = 4.0 / 3.0;  // a third of a layer's kernels are its forward's
+constexpr double kBackwardTraffic = 1.5;          // of the experts, in that of the forward
 constexpr double kBackwardCore = 2.5;  // products of the core's backward, in forwards: fused kernels recompute
 
 void wait_for_host(PassTimes& layer) {
@@ -28,14 +30,15 @@ int ranks_inside(const Cluster& cluster, const StridedGroup& group) {
 class LayerEstimator {
  public:
   LayerEstimator(const Network& network, const TrainingSetup& setup, const Cluster& cluster,
-                 const FrameworkAssumptions& framework)
+                 const FrameworkAssumptions& framework, ChunkCosts costs)
       : n_(network),
         s_(setup),
         d_(setup.degrees),
         cluster_(cluster),
         device_(cluster.device),
         reference_(cluster.reference.value()),
-        framework_(framework) {
+        framework_(framework),
+        chunk_costs_(costs) {
     model_dim_ = static_cast<double>(n_.model_dim);
     memory_rate_ = device_.memory_bandwidth * reference_.memory_efficiency;
   }
@@ -78,7 +81,7 @@ class LayerEstimator {
         {.ranks = group.size, .ranks_of_node = inside, .copies = n_.top_k, .expert_groups = n_.expert_groups});
     const Seconds near = traffic.intra / (reference_.intra.bandwidth * framework_.all_to_all_efficiency_intra);
     const Seconds far = traffic.inter / (reference_.inter.bandwidth * framework_.all_to_all_efficiency_inter);
-    const bool hidden = s_.dispatch == Dispatch::kDeduplicated && !pairs_passes(s_);
+    const bool hidden = s_.dispatch == Dispatch::kDeduplicated && s_.overlap == Overlap::kNone && !pairs_passes(s_);
     const double exposed = hidden ? framework_.exposed_dispatch : 1.0;
     if (inside == group.size) return exposed * (near + reference_.intra.latency);
     const Seconds starts = framework_.message_latency * ((traffic.messages - 1) / framework_.messages_at_once);
@@ -205,38 +208,119 @@ class LayerEstimator {
   PassTimes moe_layer() const {
     PassTimes layer;
     attention_block(layer);
-    const double hidden = static_cast<double>(n_.expert_hidden_dim) / d_.esp;
-    const double choices = s_.rank_tokens() * n_.top_k * n_.capacity_factor * busiest_rank(s_);
-    const double local_experts = std::max(1.0, static_cast<double>(n_.num_experts) / d_.ep);
-    const double rows = std::max(1.0, choices * d_.esp * d_.ep / n_.num_experts);  // of one expert
-    Seconds dense = product(rows, matrices_in() * hidden, model_dim_, local_experts) +
-                    product(rows, model_dim_, hidden, local_experts);
-    if (n_.shared_experts)
-      dense += feed_forward(static_cast<double>(n_.shared_experts->count) *
-                            static_cast<double>(n_.shared_experts->hidden_dim));
-    add_products(layer, dense);
-    const Seconds permute = passes(framework_.permute_passes, choices * model_dim_) + 3.0 * reference_.kernel_latency;
+    const Seconds permute = passes(framework_.permute_passes, choices() * model_dim_) + 3.0 * reference_.kernel_latency;
     add(layer.forward, StepTerm::kElementwise, permute);
     add(layer.backward, StepTerm::kElementwise, 2.0 * permute);
-    expert_traffic(layer, choices);
+    add(layer.forward, StepTerm::kTensorParallel, tensor_parallel());
+    add(layer.backward, StepTerm::kTensorParallel, backward_gathers() * tensor_parallel());
+    if (s_.overlap == Overlap::kChunks) {
+      chunked_experts(layer);
+    } else {
+      add_products(layer, routed_experts(1.0) + shared_experts());
+      expert_traffic(layer);
+    }
     recompute(layer);
-    layer.host = (s_.recompute == Recompute::kFull ? kRecomputedKernels : 1.0) * framework_.host_time_of_moe_layer;
+    layer.host = host_time();
     wait_for_host(layer);
     return layer;
   }
 
-  void expert_traffic(PassTimes& layer, double choices) const {
-    const double bytes = kActivationBytes * choices * model_dim_;
-    const StridedGroup ep{d_.ep, s_.folded ? d_.esp : d_.tp * d_.cp};
-    const Seconds exchange = 2.0 * all_to_all(Bytes(bytes), ep);
-    const Seconds shard = 2.0 * ring(bytes * d_.esp, {d_.esp, 1});
-    constexpr double kBackward = 1.5;
-    add(layer.forward, StepTerm::kTensorParallel, tensor_parallel());
-    add(layer.backward, StepTerm::kTensorParallel, backward_gathers() * tensor_parallel());
-    add(layer.forward, StepTerm::kDispatch, exchange);
-    add(layer.backward, StepTerm::kDispatch, kBackward * exchange);
-    add(layer.forward, StepTerm::kExpertShard, shard);
-    add(layer.backward, StepTerm::kExpertShard, kBackward * shard);
+  // Rows of the busiest rank.
+  double choices() const { return s_.rank_tokens() * n_.top_k * n_.capacity_factor * busiest_rank(s_); }
+
+  // One of `chunks` parts of the tokens, forward, as the next two.
+  Seconds routed_experts(double chunks) const {
+    const double hidden = static_cast<double>(n_.expert_hidden_dim) / d_.esp;
+    const double local_experts = std::max(1.0, static_cast<double>(n_.num_experts) / d_.ep);
+    const double rows = std::max(1.0, choices() * d_.esp * d_.ep / n_.num_experts / chunks);  // of one expert
+    return product(rows, matrices_in() * hidden, model_dim_, local_experts) +
+           product(rows, model_dim_, hidden, local_experts);
+  }
+
+  Seconds exchange(double chunks) const {
+    return all_to_all(Bytes(kActivationBytes * choices() * model_dim_ / chunks), expert_group());
+  }
+
+  Seconds shard(double chunks) const {
+    return ring(kActivationBytes * choices() * model_dim_ * d_.esp / chunks, {d_.esp, 1});
+  }
+
+  Seconds shared_experts() const {
+    if (!n_.shared_experts) return Seconds(0.0);
+    return feed_forward(static_cast<double>(n_.shared_experts->count) *
+                        static_cast<double>(n_.shared_experts->hidden_dim));
+  }
+
+  StridedGroup expert_group() const { return {d_.ep, s_.folded ? d_.esp : d_.tp * d_.cp}; }
+
+  void expert_traffic(PassTimes& layer) const {
+    const Seconds dispatch = 2.0 * exchange(1.0), shards = 2.0 * shard(1.0);
+    add(layer.forward, StepTerm::kDispatch, dispatch);
+    add(layer.backward, StepTerm::kDispatch, kBackwardTraffic * dispatch);
+    add(layer.forward, StepTerm::kExpertShard, shards);
+    add(layer.backward, StepTerm::kExpertShard, kBackwardTraffic * shards);
+  }
+
+  // ---- chunks ----
+
+  BlockQueues block_queues() const {
+    const bool is_between_nodes = ranks_inside(cluster_, expert_group()) == 1;
+    const bool is_inside = ranks_inside(cluster_, {d_.esp, 1}) == d_.esp;
+    return is_between_nodes && is_inside ? BlockQueues::kThree : BlockQueues::kOneLink;
+  }
+
+  // The MoE block of a pass that takes `work` forwards of computation.
+  struct ChunkedPass {
+    int degree;
+    double work;
+    double traffic;
+  };
+
+  // Adds the block to `terms`; returns what of its communication is hidden.
+  Seconds add_block(StepTerms& terms, const ChunkedPass& pass) const {
+    const double r = chunk_costs_ == ChunkCosts::kLeast ? 1.0 : pass.degree;
+    const Seconds gather = pass.traffic * shard(r);
+    const ChunkTimes chunk{.all_to_all = pass.traffic * exchange(r),
+                           .gather = gather,
+                           .expert = pass.work * routed_experts(r),
+                           .scatter = gather};
+    const Seconds independent = pass.work * shared_experts();
+    const Seconds computation = r * chunk.expert + independent;
+    const Seconds dispatch = 2.0 * r * chunk.all_to_all, shards = 2.0 * r * gather;
+    const Seconds traffic = dispatch + shards;
+    const Seconds exposed = std::max(block_time(chunk, pass, independent) - computation, Seconds(0.0));
+    add(terms, StepTerm::kProducts, computation);
+    if (traffic == Seconds(0.0)) return Seconds(0.0);
+    const double hidden = std::max(1.0 - exposed / traffic, 0.0);
+    const double left = 1.0 - hidden + hidden * framework_.dispatch_multiprocessors;
+    add(terms, StepTerm::kDispatch, left * dispatch);
+    add(terms, StepTerm::kExpertShard, left * shards);
+    return (1.0 - left) * traffic;
+  }
+
+  Seconds block_time(const ChunkTimes& chunk, const ChunkedPass& pass, Seconds independent) const {
+    const BlockQueues queues = block_queues();
+    if (chunk_costs_ == ChunkCosts::kReal) return time_beside(chunk, pass.degree, independent, queues);
+    const Seconds dispatch = 2.0 * chunk.all_to_all, shards = chunk.gather + chunk.scatter;
+    const Seconds links = queues == BlockQueues::kThree ? std::max(dispatch, shards) : dispatch + shards;
+    return std::max(chunk.expert + independent, links);
+  }
+
+  void chunked_experts(PassTimes& layer) const {
+    const ChunkedPass forward{.degree = s_.forward_degree, .work = 1.0, .traffic = 1.0};
+    const ChunkedPass backward{.degree = s_.backward_degree, .work = 2.0, .traffic = kBackwardTraffic};
+    const double forwards = s_.recompute == Recompute::kFull ? 2.0 : 1.0;
+    layer.hidden = forwards * add_block(layer.forward, forward) + add_block(layer.backward, backward);
+    const double r = chunk_costs_ == ChunkCosts::kLeast ? 1.0 : s_.backward_degree;
+    layer.weight_gradients += r * routed_experts(r) + shared_experts();
+  }
+
+  // A chunk more in one of the passes starts half of both passes' kernels.
+  Seconds host_time() const {
+    const double again = s_.recompute == Recompute::kFull ? kRecomputedKernels : 1.0;
+    const bool has_more = s_.overlap == Overlap::kChunks && chunk_costs_ == ChunkCosts::kReal;
+    const double more = has_more ? (s_.forward_degree - 1.0 + s_.backward_degree - 1.0) / 2.0 : 0.0;
+    return again * (1.0 + framework_.chunk_kernels * more) * framework_.host_time_of_moe_layer;
   }
 
   void recompute(PassTimes& layer) const {
@@ -262,6 +346,7 @@ class LayerEstimator {
   const DeviceSpec& device_;
   const Reference& reference_;
   const FrameworkAssumptions& framework_;
+  ChunkCosts chunk_costs_;
   double model_dim_;
   BytesPerSecond memory_rate_;
 };
@@ -299,18 +384,37 @@ Seconds ring_time(const Cluster& cluster, Bytes gathered, const StridedGroup& gr
 }
 
 LayerTimes layer_times(const Network& network, const TrainingSetup& setup, const Cluster& cluster,
-                       const FrameworkAssumptions& framework) {
-  return LayerEstimator(network, setup, cluster, framework).run();
+                       const FrameworkAssumptions& framework, ChunkCosts costs) {
+  return LayerEstimator(network, setup, cluster, framework, costs).run();
 }
 
 LayerTimes beside_other_direction(LayerTimes times, const FrameworkAssumptions& framework) {
   for (PassTimes* layer : {&times.dense, &times.moe}) {
     const double left = left_of_dispatch(*layer, framework.dispatch_multiprocessors);
-    layer->forward[static_cast<std::size_t>(StepTerm::kDispatch)] *= left;
-    layer->backward[static_cast<std::size_t>(StepTerm::kDispatch)] *= left;
+    for (StepTerms* terms : {&layer->forward, &layer->backward}) {
+      Seconds& dispatch = (*terms)[static_cast<std::size_t>(StepTerm::kDispatch)];
+      layer->hidden += (1.0 - left) * dispatch;
+      dispatch *= left;
+    }
     wait_for_host(*layer);
   }
   return times;
+}
+
+LayerTimes as_scheduled(const LayerTimes& times, const TrainingSetup& setup, const FrameworkAssumptions& framework) {
+  if (!pairs_passes(setup)) return times;
+  LayerTimes mean = beside_other_direction(times, framework);
+  const double alone = unpaired_share(setup);
+  for (const auto& [layer, unpaired] : {std::pair(&mean.dense, &times.dense), std::pair(&mean.moe, &times.moe)}) {
+    for (const auto pass : {&PassTimes::forward, &PassTimes::backward}) {
+      StepTerms terms{};
+      add(terms, layer->*pass, 1.0 - alone);
+      add(terms, unpaired->*pass, alone);
+      layer->*pass = terms;
+    }
+    layer->hidden = (1.0 - alone) * layer->hidden + alone * unpaired->hidden;
+  }
+  return mean;
 }
 
 }  // namespace sextant

@@ -28,9 +28,9 @@ struct FrameworkAssumptions {
   // (NCCL_MAX_DEV_WORK_P2P_PER_BATCH); the first eight are part of a collective's latency.
   Seconds message_latency{3.7e-6};
   int messages_at_once = 8;
-  double exposed_dispatch = 0.6;  // share of de-duplicated dispatch that is not hidden where passes do not run in pairs
-  // Where passes run in pairs, of the device's multiprocessors those that dispatch takes from the computation beside
-  // it, 20 of 132 (arXiv 2412.19437, section 3.2.2).
+  double exposed_dispatch = 0.6;  // share of de-duplicated dispatch that is not hidden where nothing is overlapped
+  // Of the device's multiprocessors those that dispatch takes from the computation beside it, 20 of 132
+  // (arXiv 2412.19437, section 3.2.2).
   double dispatch_multiprocessors = 20.0 / 132.0;
   double gradient_link_efficiency = 0.8;
   double exposed_gradients = 0.5;  // share of the gradient traffic that nothing hides (ZeRO 0 to 2)
@@ -40,6 +40,10 @@ struct FrameworkAssumptions {
   // layer of Qwen3-30B takes 8.8 to 9.7 ms on H100 and on B200 alike (Megatron-Bridge performance summaries 25.11 to
   // 26.06), so that it is not the device that is waited for.
   Seconds host_time_of_moe_layer{8.0e-3};
+  // Of these kernels, forward and backward together, the share that each chunk of the tokens starts anew: both
+  // all-to-alls, sorting by expert and back, two products, the activation, and their gradients, 16 of about 96. An
+  // estimate by counting (Megatron-Core: all-to-all dispatcher, grouped experts): no published run tells it.
+  double chunk_kernels = 1.0 / 6.0;
   Seconds step_overhead{20e-3};
 };
 
@@ -67,6 +71,7 @@ struct PassTimes {
   StepTerms backward{};      // what is computed again included
   Seconds weight_gradients;  // of the backward: products that nothing waits for
   Seconds host;              // the least that both take: the host starts their kernels
+  Seconds hidden;            // communication of the experts that computation hides, forward and backward
 
   [[nodiscard]] Seconds total() const { return sum(forward) + sum(backward); }
 };
@@ -78,12 +83,29 @@ struct LayerTimes {
   PassTimes head;
 };
 
-// REQUIRES: cluster.reference. `cluster.topology.devices_per_node` says how many consecutive ranks share a node.
+// What chunks of the tokens cost (Overlap::kChunks).
+enum class ChunkCosts {
+  kReal,   // of the setup's degrees
+  kLeast,  // a bound: no degrees take less than whole overlap of one chunk's work
+};
+
+// In r chunks (Overlap::kChunks) the MoE block of a pass takes models/chunk_pipeline.h's time_beside: each chunk pays
+// the latencies of its collectives, products of 1/r of the rows and the latency of their kernels; shared experts run
+// meanwhile. Three queues where the experts' all-to-all stays between nodes and gather and scatter inside them, else
+// all communication in one. What of it the block's computation does not hide is exposed; of what it hides,
+// dispatch_multiprocessors slows that computation down. De-duplicated dispatch counts whole, without exposed_dispatch.
+// REQUIRES: cluster.reference; degrees of at least 1. `cluster.topology.devices_per_node` says how many consecutive
+// ranks share a node.
 [[nodiscard]] LayerTimes layer_times(const Network& network, const TrainingSetup& setup, const Cluster& cluster,
-                                     const FrameworkAssumptions& framework = {});
+                                     const FrameworkAssumptions& framework = {}, ChunkCosts costs = ChunkCosts::kReal);
 
 // The same where passes run in pairs (pairs_passes): dispatch runs beside the computation of the other pass, which it
 // takes multiprocessors from (share s): of C the larger of s C and C less the computation is left.
 [[nodiscard]] LayerTimes beside_other_direction(LayerTimes times, const FrameworkAssumptions& framework);
+
+// The mean micro-batch under the setup's schedule: `times` where passes do not run in pairs; else
+// beside_other_direction but for unpaired_share of the passes, which run alone.
+[[nodiscard]] LayerTimes as_scheduled(const LayerTimes& times, const TrainingSetup& setup,
+                                      const FrameworkAssumptions& framework);
 
 }  // namespace sextant

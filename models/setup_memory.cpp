@@ -167,8 +167,9 @@ StageMemory::StageMemory(const Network& network, const TrainingSetup& setup, con
   layer_input_ = norm_bytes(n_, s_);
   table_ = static_cast<double>(n_.vocabulary) * static_cast<double>(n_.model_dim) / d.tp;
   logits_ = assumptions_.logit_bytes * s_.group_tokens() * static_cast<double>(n_.vocabulary) / d.tp;
-  dense_before_.push_back(0);
-  for (int l = 0; l < n_.layers; ++l) dense_before_.push_back(dense_before_.back() + (is_dense_layer(n_, l) ? 1 : 0));
+  dense_before_.assign(static_cast<std::size_t>(n_.layers) + 1, 0);
+  for (const int layer : n_.dense.layers) dense_before_.at(static_cast<std::size_t>(layer) + 1) = 1;
+  std::partial_sum(dense_before_.begin(), dense_before_.end(), dense_before_.begin());
 }
 
 // Tokens on their way: sent and received, both directions of one layer, gathered over esp.
@@ -177,15 +178,15 @@ double StageMemory::dispatcher_bytes() const {
 }
 
 // One of each shape: those of attention are the same in all layers.
-double StageMemory::placeholder_elements(int num_dense, int num_moe) const {
-  return static_cast<double>(attention_parameters(n_)) / s_.degrees.tp + (num_dense > 0 ? dense_.feed_forwards : 0.0) +
-         (num_moe > 0 ? moe_.feed_forwards : 0.0);
+double StageMemory::placeholder_elements(bool has_dense, bool has_moe) const {
+  return static_cast<double>(attention_parameters(n_)) / s_.degrees.tp + (has_dense ? dense_.feed_forwards : 0.0) +
+         (has_moe ? moe_.feed_forwards : 0.0);
 }
 
 // Sharded, but whole while at work; `parameters` are the elements of the stage, which may stay gathered.
-double StageMemory::whole_bytes(int num_dense, int num_moe, double parameters) const {
-  const double dense = num_dense > 0 ? dense_.parameters + dense_.experts : 0.0;
-  const double layer = std::max(dense, num_moe > 0 ? moe_.parameters + moe_.experts : 0.0);
+double StageMemory::whole_bytes(bool has_dense, bool has_moe, double parameters) const {
+  const double dense = has_dense ? dense_.parameters + dense_.experts : 0.0;
+  const double layer = std::max(dense, has_moe ? moe_.parameters + moe_.experts : 0.0);
   const double at_work = std::min(2.0 * layer, assumptions_.whole_parameters);
   double elements = 0.0;
   if (s_.zero_stage >= 2) elements += at_work / 2.0;
@@ -193,15 +194,17 @@ double StageMemory::whole_bytes(int num_dense, int num_moe, double parameters) c
   return kActivationBytes * elements;
 }
 
-StageMemory::Terms StageMemory::terms(const StageLayers& layers, Recompute recompute) const {
-  const ParallelDegrees& d = s_.degrees;
-  const int num_dense =
+StageKinds StageMemory::kinds(const StageLayers& layers) const {
+  const int dense =
       dense_before_[static_cast<std::size_t>(layers.end)] - dense_before_[static_cast<std::size_t>(layers.begin)];
-  const int num_moe = layers.end - layers.begin - num_dense;
-  const bool is_last = layers.stage == d.pp - 1;
-  const int tables = (layers.stage == 0 ? 1 : 0) + (is_last && (d.pp > 1 || !n_.tied_embeddings) ? 1 : 0);
-  const double dense = num_dense * dense_.parameters + num_moe * moe_.parameters + tables * table_;
-  const double experts = num_moe * moe_.experts;
+  return {.stage = layers.stage, .dense = dense, .moe = layers.end - layers.begin - dense};
+}
+
+// What every layer and table adds to.
+StageMemory::Terms StageMemory::sums(const Contents& of, Recompute recompute) const {
+  const ParallelDegrees& d = s_.degrees;
+  const double dense = of.dense * dense_.parameters + of.moe * moe_.parameters + of.tables * table_;
+  const double experts = of.moe * moe_.experts;
   const int copies = stage_copies(s_);
   const auto held = [&](double bytes, int from_stage) {
     const bool sharded = s_.zero_stage >= from_stage;
@@ -212,27 +215,65 @@ StageMemory::Terms StageMemory::terms(const StageLayers& layers, Recompute recom
   terms[kParameters] = held(assumptions_.parameter_bytes, 3);
   terms[kGradients] = held(assumptions_.gradient_bytes, 2);
   terms[kOptimizer] = held(assumptions_.optimizer_bytes, 1);
-  const double in_flight = micro_batches_in_flight(s_, layers.stage);
-  terms[kInputs] = in_flight * (num_dense + num_moe) * layer_input_;
-  if (recompute == Recompute::kFull) {
-    const double dense_layer = num_dense > 0 ? dense_.attention + dense_.feed_forward : 0.0;
-    const double moe_layer = num_moe > 0 ? moe_.attention + moe_.feed_forward : 0.0;
-    terms[kRecomputed] = std::max(dense_layer, moe_layer);
-  } else {
-    const double attention = dense_.attention + (recompute == Recompute::kNone ? probabilities_ : 0.0);
-    terms[kAttention] = in_flight * (num_dense + num_moe) * attention;
-    terms[kFeedForward] = in_flight * (num_dense * dense_.feed_forward + num_moe * moe_.feed_forward);
+  add_activations(terms, {.dense = of.in_flight * of.dense, .moe = of.in_flight * of.moe}, recompute);
+  return terms;
+}
+
+void StageMemory::add_activations(Terms& terms, const KeptLayers& kept, Recompute recompute) const {
+  terms[kInputs] += (kept.dense + kept.moe) * layer_input_;
+  if (recompute == Recompute::kFull) return;
+  terms[kAttention] +=
+      (kept.dense + kept.moe) * (dense_.attention + (recompute == Recompute::kNone ? probabilities_ : 0.0));
+  terms[kFeedForward] += kept.dense * dense_.feed_forward + kept.moe * moe_.feed_forward;
+}
+
+// What a stage needs once where it has layers of a kind.
+void StageMemory::add_one_layer(Terms& terms, const Contents& of, Recompute recompute) const {
+  const bool has_dense = of.dense > 0.0, has_moe = of.moe > 0.0;
+  // Of a pair of passes the forward may be a layer ahead of the backward.
+  if (s_.overlap == Overlap::kMicroBatches && s_.pipeline != PipelineSchedule::kDualPipe) {
+    add_activations(terms, {.dense = has_moe ? 0.0 : 1.0, .moe = has_moe ? 1.0 : 0.0}, recompute);
   }
+  if (recompute == Recompute::kFull) {
+    const double dense_layer = has_dense ? dense_.attention + dense_.feed_forward : 0.0;
+    const double moe_layer = has_moe ? moe_.attention + moe_.feed_forward : 0.0;
+    terms[kRecomputed] = std::max(dense_layer, moe_layer);
+  }
+  if (has_moe) terms[kDispatcher] = dispatcher_bytes();
+  if (s_.zero_stage < 2)
+    terms[kPlaceholders] = assumptions_.placeholder_bytes * placeholder_elements(has_dense, has_moe);
+  const double parameters = of.dense * dense_.parameters + of.moe * (moe_.parameters + moe_.experts);
+  terms[kWhole] = whole_bytes(has_dense, has_moe, parameters + of.tables * table_);
+}
+
+StageMemory::Terms StageMemory::terms(const StageKinds& kinds, Recompute recompute, double in_flight) const {
+  const bool is_last = kinds.stage == s_.degrees.pp - 1;
+  const int tables = (kinds.stage == 0 ? 1 : 0) + (is_last && (s_.degrees.pp > 1 || !n_.tied_embeddings) ? 1 : 0);
+  const Contents of{.dense = static_cast<double>(kinds.dense),
+                    .moe = static_cast<double>(kinds.moe),
+                    .tables = static_cast<double>(tables),
+                    .in_flight = in_flight};
+  Terms terms = sums(of, recompute);
+  add_one_layer(terms, of, recompute);
   if (is_last) {
     terms[kLogits] = logits_;
     terms[kOutputGradient] = assumptions_.placeholder_bytes * table_;
   }
-  if (num_moe > 0) terms[kDispatcher] = dispatcher_bytes();
-  if (s_.zero_stage < 2)
-    terms[kPlaceholders] = assumptions_.placeholder_bytes * placeholder_elements(num_dense, num_moe);
-  terms[kWhole] = whole_bytes(num_dense, num_moe, dense + experts);
   if (!pairs_passes(s_)) keep_larger_moment(terms);
   return terms;
+}
+
+Bytes StageMemory::largest_at_least(Recompute recompute) const {
+  const double stages = s_.degrees.pp;
+  const auto dense = static_cast<double>(n_.dense.layers.size());
+  const double tables = s_.degrees.pp > 1 || !n_.tied_embeddings ? 2.0 : 1.0;
+  const Contents mean{.dense = dense / stages,
+                      .moe = (n_.layers - dense) / stages,
+                      .tables = tables / stages,
+                      .in_flight = micro_batches_in_flight(s_, s_.degrees.pp - 1)};
+  Terms terms = sums(mean, recompute);
+  if (mean.dense == 0.0 || mean.moe == 0.0) add_one_layer(terms, mean, recompute);  // otherwise a stage may lack it
+  return Bytes(sum_of(finished(terms)));
 }
 
 StageMemory::Terms StageMemory::finished(Terms terms) const {
@@ -242,7 +283,11 @@ StageMemory::Terms StageMemory::finished(Terms terms) const {
 }
 
 Bytes StageMemory::total(const StageLayers& layers, Recompute recompute) const {
-  return Bytes(sum_of(finished(terms(layers, recompute))));
+  return total(kinds(layers), recompute, micro_batches_in_flight(s_, layers.stage));
+}
+
+Bytes StageMemory::total(const StageKinds& kinds, Recompute recompute, double in_flight) const {
+  return Bytes(sum_of(finished(terms(kinds, recompute, in_flight))));
 }
 
 StageMemory::Terms StageMemory::largest_terms(const std::vector<int>& stages, const RecomputeOf& recompute) const {
@@ -251,7 +296,8 @@ StageMemory::Terms StageMemory::largest_terms(const std::vector<int>& stages, co
   int begin = 0;
   for (std::size_t i = 0; i < stages.size(); ++i) {
     const int stage = static_cast<int>(i);
-    of_stages.push_back(terms({.stage = stage, .begin = begin, .end = begin + stages[i]}, recompute(stage)));
+    of_stages.push_back(
+        terms(kinds({stage, begin, begin + stages[i]}), recompute(stage), micro_batches_in_flight(s_, stage)));
     begin += stages[i];
   }
   Terms largest{};

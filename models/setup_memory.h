@@ -11,6 +11,7 @@
 
 #include "models/memory_model.h"
 #include "models/network.h"
+#include "models/stage_split.h"
 #include "models/training_setup.h"
 #include "models/units.h"
 
@@ -32,15 +33,17 @@ struct MemoryAssumptions {
   double fragmentation = 0.03;  // of everything else, lost by the allocator
 };
 
-// Layers [begin, end) on pipeline stage `stage`.
-struct StageLayers {
+// Layers of either kind on pipeline stage `stage`: all that its memory depends on.
+struct StageKinds {
   int stage = 0;
-  int begin = 0;
-  int end = 0;
+  int dense = 0;
+  int moe = 0;
 };
 
 // Micro-batches whose activations a stage holds at most, in activations of all its layers; at most all of them:
-//   1F1B         pp - stage; interleaved pp + (pp - 1 - 2 stage) / v (Narayanan et al., 2021)
+//   1F1B         pp - stage; interleaved pp + (pp - 1 - 2 stage) / v (Narayanan et al., 2021). Pairs of passes start
+//   one
+//                forward earlier, but each frees a layer for every layer that it adds: one layer more
 //   ZB-H1        pp, on every stage: what waits for its weight gradients included (Qi et al., 2024)
 //   DualPipe     (pp + 1) / 2 of either stage that the device holds (arXiv 2412.19437, table 2)
 [[nodiscard]] double micro_batches_in_flight(const TrainingSetup& setup, int stage);
@@ -54,6 +57,12 @@ class StageMemory {
 
   // Never less for more layers.
   [[nodiscard]] Bytes total(const StageLayers& layers, Recompute recompute) const;
+  // The same with so many micro-batches in flight instead of micro_batches_in_flight.
+  [[nodiscard]] Bytes total(const StageKinds& kinds, Recompute recompute, double in_flight) const;
+  [[nodiscard]] StageKinds kinds(const StageLayers& layers) const;
+  // What the largest device needs at least, whatever the split of the layers, with the setup's schedule and
+  // recomputation `recompute` on every stage: the mean of the stages, each with as few micro-batches in flight as any.
+  [[nodiscard]] Bytes largest_at_least(Recompute recompute) const;
   // The largest device under these stages and the setup's recomputation; under DualPipe it holds a stage and its mirror
   // image.
   [[nodiscard]] MemoryBreakdown largest(const std::vector<int>& stages) const;
@@ -72,14 +81,29 @@ class StageMemory {
     double attention = 0.0;      // activations kept without recomputation, as the next; but no probabilities
     double feed_forward = 0.0;
   };
+  // Of a stage, or means of all stages.
+  struct Contents {
+    double dense = 0.0;  // layers
+    double moe = 0.0;
+    double tables = 0.0;
+    double in_flight = 0.0;  // micro-batches
+  };
+  // Layers whose activations are kept, once for each micro-batch.
+  struct KeptLayers {
+    double dense = 0.0;
+    double moe = 0.0;
+  };
   using RecomputeOf = std::function<Recompute(int stage)>;
 
-  [[nodiscard]] Terms terms(const StageLayers& layers, Recompute recompute) const;
+  [[nodiscard]] Terms sums(const Contents& of, Recompute recompute) const;
+  void add_activations(Terms& terms, const KeptLayers& kept, Recompute recompute) const;
+  void add_one_layer(Terms& terms, const Contents& of, Recompute recompute) const;
+  [[nodiscard]] Terms terms(const StageKinds& kinds, Recompute recompute, double in_flight) const;
   [[nodiscard]] Terms finished(Terms terms) const;
   [[nodiscard]] Terms largest_terms(const std::vector<int>& stages, const RecomputeOf& recompute) const;
   [[nodiscard]] double dispatcher_bytes() const;
-  [[nodiscard]] double placeholder_elements(int num_dense, int num_moe) const;
-  [[nodiscard]] double whole_bytes(int num_dense, int num_moe, double parameters) const;
+  [[nodiscard]] double placeholder_elements(bool has_dense, bool has_moe) const;
+  [[nodiscard]] double whole_bytes(bool has_dense, bool has_moe, double parameters) const;
 
   const Network& n_;
   const TrainingSetup& s_;

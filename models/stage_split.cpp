@@ -5,240 +5,261 @@
 #include <utility>
 
 #include "models/error.h"
+#include "models/least_sum_split.h"
 
 namespace sextant {
 namespace {
 
-constexpr double kAnyTime = 1e300;  // but not never
-constexpr double kNever = std::numeric_limits<double>::infinity();
+constexpr Seconds kAnyTime{1e300};  // but not never
+constexpr Seconds kNever{std::numeric_limits<double>::infinity()};
 
-// Sums of the same layers in another order differ by roundings.
-bool within(double time, double bound) {
-  return time <= bound * (1.0 + 1e-12);
+// What a bound on the slowest stage led to.
+struct Attempt {
+  std::optional<StageSplit> split;
+  Seconds next = kNever;  // where there is none: no lower bound than this leads to one
+};
+
+// The least slowest stage, from `low` on; `attempt` tries a bound.
+template <typename Try>
+std::optional<StageSplit> least_bound(Seconds low, Try attempt) {
+  Attempt at_low = attempt(low);
+  if (at_low.split) return std::move(at_low.split);
+  std::optional<StageSplit> best = attempt(kAnyTime).split;
+  while (best) {
+    low = at_low.next;
+    if (within(best->slowest, low)) break;
+    at_low = attempt(low);
+    if (at_low.split) return std::move(at_low.split);
+    if (within(best->slowest, at_low.next)) break;
+    Attempt between = attempt(0.5 * (at_low.next + best->slowest));
+    if (between.split) {
+      best = std::move(between.split);
+    } else {
+      at_low.next = between.next;
+    }
+  }
+  return best;
 }
 
-class StageSplit {
+// Where every stage from the last takes as many layers as it may.
+class GreedySplit {
  public:
-  explicit StageSplit(const StageSplitProblem& problem) : p_(problem) {
-    SEXTANT_CHECK(p_.stages >= 1 && p_.stages <= p_.layers, "{} stages of {} layers", p_.stages, p_.layers);
+  explicit GreedySplit(const StageSplitProblem& problem) : p_(problem), layers_(problem.layers()) {}
+
+  Attempt run(Seconds bound) {
+    bound_ = bound;
+    next_ = kNever;
+    if (is_sure_ && reaches_the_first_layer()) return {balanced(), next_};
+    return {std::nullopt, next_};
   }
 
-  std::optional<std::vector<int>> run() {
-    double bound = p_.slowest_at_least.value();
-    if (reaches_the_first_layer(bound)) return balanced(bound);
-    if (!reaches_the_first_layer(kAnyTime)) return std::nullopt;
-    while (!reaches_the_first_layer(bound)) {
-      if (!is_sure_) return std::nullopt;
-      bound = next_bound_;
-    }
-    return balanced(bound);
-  }
-
-  // Whether what run() said is the answer. To take as many layers as may be can leave a stage before only a layer that
-  // it has no room for, while another split would have left it another.
+  // Whether what the runs said is the answer. To take as many layers as may be can leave a stage before only a layer
+  // that it has no room for, while another split would have left it another.
   [[nodiscard]] bool is_sure() const { return is_sure_; }
 
  private:
-  double time(int stage, int begin, int end) const { return p_.time(stage, begin, end).value(); }
+  bool takes(const StageLayers& layers) const {
+    for (std::size_t way = 0; way < p_.ways.size() && within(p_.time(way, layers), bound_); ++way) {
+      if (!p_.fits || p_.fits(way, layers)) return true;
+    }
+    return false;
+  }
+
+  Seconds time(const StageLayers& layers) const {
+    const std::optional<std::size_t> way = p_.fastest_way(layers);
+    return way ? p_.time(*way, layers) : kNever;
+  }
 
   // earliest_[i]: the first layer from which stages i, i + 1, ... can hold everything to the end.
-  bool reaches_the_first_layer(double bound) {
-    next_bound_ = kNever;
-    is_sure_ = true;
-    earliest_.assign(static_cast<std::size_t>(p_.stages) + 1, p_.layers);
+  bool reaches_the_first_layer() {
+    earliest_.assign(static_cast<std::size_t>(p_.stages) + 1, layers_);
     for (int stage = p_.stages - 1; stage >= 0; --stage) {
       const int end = earliest_[static_cast<std::size_t>(stage) + 1];
-      int begin = end;
-      while (begin > stage) {  // a layer for each stage before
-        const double longer = time(stage, begin - 1, end);
-        if (!within(longer, bound)) {
-          next_bound_ = std::min(next_bound_, longer);
-          break;
-        }
-        --begin;
-      }
-      if (begin == end) {  // not even one layer
-        is_sure_ = false;
+      const int begin = earliest_begin(stage, end);
+      if (begin == end) {
+        no_layer_for(stage);
         return false;
       }
+      if (begin > stage) next_ = std::min(next_, time({stage, begin - 1, end}));
       earliest_[static_cast<std::size_t>(stage)] = begin;
     }
     return earliest_.front() == 0;
   }
 
-  // REQUIRES: reaches_the_first_layer(bound).
-  std::vector<int> balanced(double bound) {
-    std::vector<int> split;
-    int begin = 0;
-    for (int stage = 0; stage < p_.stages; ++stage) {
-      const int stages_left = p_.stages - stage;
-      const int mean = (p_.layers - begin + stages_left - 1) / stages_left;
-      // At least a layer, and all that the later stages cannot hold; at least one layer for each of those.
-      const int least = std::max(begin + 1, earliest_[static_cast<std::size_t>(stage) + 1]);
-      int end = std::max(least, std::min(begin + mean, p_.layers - stages_left + 1));
-      while (end > least && !within(time(stage, begin, end), bound)) --end;
-      if (!within(time(stage, begin, end), bound)) is_sure_ = false;
-      split.push_back(end - begin);
+  // With a layer for each stage before; `end` where there is no room for the layer before it.
+  int earliest_begin(int stage, int end) const {
+    int begin = end;
+    for (int step = 1; step > 0;) {
+      if (begin - step >= stage && takes({stage, begin - step, end})) {
+        begin -= step;
+        step *= 2;
+      } else {
+        step /= 2;
+      }
+    }
+    return begin;
+  }
+
+  // Not for the one before those that the later stages took: no split has this bound if it is so with every layer.
+  void no_layer_for(int stage) {
+    next_ = kNever;
+    for (int layer = stage + 1 == p_.stages ? layers_ - 1 : 0; layer < layers_; ++layer) {
+      next_ = std::min(next_, time({stage, layer, layer + 1}));
+    }
+    if (within(next_, bound_)) is_sure_ = false;
+  }
+
+  // REQUIRES: reaches_the_first_layer().
+  std::optional<StageSplit> balanced() {
+    StageSplit split;
+    for (int stage = 0, begin = 0; stage < p_.stages; ++stage) {
+      const int end = balanced_end(stage, begin);
+      if (!takes({stage, begin, end})) {
+        is_sure_ = false;
+        return std::nullopt;
+      }
+      split.add(p_, {stage, begin, end}, p_.fastest_way({stage, begin, end}).value());
       begin = end;
     }
     return split;
   }
 
+  // At least a layer, and all that the later stages cannot hold; at least one layer for each of those.
+  int balanced_end(int stage, int begin) const {
+    const int stages_left = p_.stages - stage;
+    const int mean = (layers_ - begin + stages_left - 1) / stages_left;
+    int least = std::max(begin + 1, earliest_[static_cast<std::size_t>(stage) + 1]);
+    int most = std::max(least, std::min(begin + mean, layers_ - stages_left + 1));
+    while (least < most) {
+      const int end = (least + most + 1) / 2;
+      if (takes({stage, begin, end})) {
+        least = end;
+      } else {
+        most = end - 1;
+      }
+    }
+    return least;
+  }
+
   const StageSplitProblem& p_;
+  int layers_;
+  Seconds bound_;
   std::vector<int> earliest_;  // [stages + 1]
-  double next_bound_ = kNever;
+  Seconds next_ = kNever;
   bool is_sure_ = true;
 };
 
-// The least sum of the stages among the splits of which no stage is slower than a bound.
-class LeastSum {
+// What no slowest stage is below: the mean, the layer that takes longest, the last layer with the head.
+Seconds slowest_at_least(const StageSplitProblem& problem) {
+  const std::vector<Seconds>& before = problem.ways.front().before;
+  const Seconds head = problem.ways.front().head;
+  Seconds least = std::max(problem.slowest_at_least, (before.back() + head) / problem.stages);
+  for (std::size_t l = 1; l < before.size(); ++l) least = std::max(least, before[l] - before[l - 1]);
+  return std::max(least, before.back() - before[before.size() - 2] + head);
+}
+
+// The best split between bounds whose least sums are known.
+class WeightedSplit {
  public:
-  explicit LeastSum(const StageSplitProblem& problem) : p_(problem) {}
+  WeightedSplit(const StageSplitProblem& problem, const SplitObjective& objective)
+      : objective_(objective), least_sum_(problem), best_(objective.at_most) {}
 
-  struct Found {
-    double sum = kNever;  // of the stages
-    double slowest = 0.0;
-    std::vector<int> split;
-  };
-
-  Found run(double bound) {
-    next_bound_ = kNever;
-    reach(bound);
-    best_.assign(static_cast<std::size_t>(p_.stages) + 1, std::vector<Rest>(static_cast<std::size_t>(p_.layers) + 1));
-    best_.back().back().sum = 0.0;
-    first_that_ends_ = p_.layers;
-    for (int stage = p_.stages - 1; stage >= 0; --stage) choose_ends(stage, bound);
-    return found();
+  std::optional<StageSplit> run(Seconds least_slowest) {
+    const Found any = least_sum_.run(kAnyTime);
+    if (is_better(objective_.of(least_slowest, any.sum))) {
+      consider(any);
+      const Found first = least_sum_.run(least_slowest);
+      consider(first);
+      between(first, any);
+    }
+    if (!best_bound_) return std::nullopt;
+    least_sum_.run(*best_bound_);
+    return least_sum_.split();
   }
-
-  // The least time above the bound that a stage came to.
-  [[nodiscard]] double next_bound() const { return next_bound_; }
 
  private:
-  // What the stages from one on, with the layers from one on, take at least.
-  struct Rest {
-    double sum = kNever;
-    double squares = 0.0;  // of the stages' layers
-    int end = 0;           // of the first of these stages
-  };
+  using Found = LeastSumSplit::Found;
 
-  Rest& best(int stage, int begin) { return best_[static_cast<std::size_t>(stage)][static_cast<std::size_t>(begin)]; }
+  bool is_better(Seconds cost) const { return !found_any() ? within(cost, best_) : !within(best_, cost); }
+  bool found_any() const { return best_bound_.has_value(); }
 
-  // reach_[i]: the last layer that stage i can begin with.
-  void reach(double bound) {
-    reach_.assign(static_cast<std::size_t>(p_.stages), 0);
-    for (int stage = 0; stage + 1 < p_.stages; ++stage) {
-      const int begin = reach_[static_cast<std::size_t>(stage)];
-      const int last = p_.layers - (p_.stages - stage - 1);
-      int end = begin + 1;
-      while (end < last && within(p_.time(stage, begin, end + 1).value(), bound)) ++end;
-      reach_[static_cast<std::size_t>(stage) + 1] = std::min(end, last);
-    }
+  void consider(const Found& found) {
+    const Seconds cost = objective_.of(found.slowest, found.sum);
+    if (!is_better(cost)) return;
+    best_ = cost;
+    best_bound_ = found.slowest;
   }
 
-  // The end of a stage never falls with its begin: what fits does so with fewer layers.
-  void choose_ends(int stage, double bound) {
-    const int last = p_.layers - (p_.stages - stage - 1);
-    const int last_begin = std::min(reach_[static_cast<std::size_t>(stage)], last - 1);
-    int first = p_.layers;  // that this stage can begin with so that the later ones come to the end
-    int end = 0;            // the first too many
-    for (int begin = stage == 0 ? 0 : stage; begin <= last_begin; ++begin) {
-      end = std::max(end, begin + 1);
-      while (end <= last && within(p_.time(stage, begin, end).value(), bound)) ++end;
-      if (end <= last) next_bound_ = std::min(next_bound_, p_.time(stage, begin, end).value());
-      choose_end(stage, begin, end);
-      if (best(stage, begin).sum < kNever) first = std::min(first, begin);
+  // Splits whose slowest stage is above `low`'s bound and below that of `high`: none has a lesser sum than `high`.
+  void between(const Found& low, const Found& high) {
+    if (within(high.slowest, low.next) || !is_better(objective_.of(low.next, high.sum))) return;
+    Seconds most = high.slowest;
+    if (objective_.slowest > 0.0) {
+      most = std::min(most, (best_ - objective_.sum * high.sum) / objective_.slowest);
     }
-    first_that_ends_ = first;
+    const Found middle = least_sum_.run(0.5 * (low.next + std::max(low.next, most)));
+    consider(middle);
+    if (!within(low.sum, middle.sum)) between(low, middle);
+    if (!within(middle.sum, high.sum)) between(middle, high);
   }
 
-  void choose_end(int stage, int begin, int too_many) {
-    Rest& rest = best(stage, begin);
-    for (int end = std::max(begin + 1, first_that_ends_); end < too_many; ++end) {
-      const Rest& after = best(stage + 1, end);
-      if (after.sum == kNever) continue;
-      const double layers = end - begin;
-      const Rest with{p_.time(stage, begin, end).value() + after.sum, layers * layers + after.squares, end};
-      const bool less = !within(rest.sum, with.sum);
-      const bool as_good = !less && within(with.sum, rest.sum);
-      if (less || (as_good && with.squares <= rest.squares)) rest = with;
-    }
-  }
-
-  Found found() {
-    Found found{.sum = best(0, 0).sum};
-    if (found.sum == kNever) return found;
-    for (int stage = 0, begin = 0; stage < p_.stages; ++stage) {
-      const int end = best(stage, begin).end;
-      found.split.push_back(end - begin);
-      found.slowest = std::max(found.slowest, p_.time(stage, begin, end).value());
-      begin = end;
-    }
-    return found;
-  }
-
-  const StageSplitProblem& p_;
-  std::vector<std::vector<Rest>> best_;  // [stages + 1][layers + 1]
-  std::vector<int> reach_;               // [stages]
-  int first_that_ends_ = 0;              // of the stage after: the first layer from which there is a way to the end
-  double next_bound_ = kNever;
+  const SplitObjective& objective_;
+  LeastSumSplit least_sum_;
+  Seconds best_;  // cost
+  std::optional<Seconds> best_bound_;
 };
-
-double sum_of(const StageSplitProblem& problem, const std::vector<int>& split) {
-  double sum = 0.0;
-  for (int stage = 0, begin = 0; stage < problem.stages; ++stage) {
-    const int end = begin + split[static_cast<std::size_t>(stage)];
-    sum += problem.time(stage, begin, end).value();
-    begin = end;
-  }
-  return sum;
-}
 
 }  // namespace
 
-std::optional<std::vector<int>> least_slowest_stage(const StageSplitProblem& problem) {
-  StageSplit greedy(problem);
-  std::optional<std::vector<int>> split = greedy.run();
+bool within(Seconds time, Seconds bound) {
+  return time <= bound * (1.0 + 1e-12);
+}
+
+Seconds StageSplitProblem::time(std::size_t way, const StageLayers& stage) const {
+  const StageWay& w = ways[way];
+  const Seconds of_layers =
+      w.before[static_cast<std::size_t>(stage.end)] - w.before[static_cast<std::size_t>(stage.begin)];
+  return stage.stage + 1 == stages ? of_layers + w.head : of_layers;
+}
+
+std::optional<std::size_t> StageSplitProblem::fastest_way(const StageLayers& stage) const {
+  for (std::size_t way = 0; way < ways.size(); ++way) {
+    if (!fits || fits(way, stage)) return way;
+  }
+  return std::nullopt;
+}
+
+void StageSplit::add(const StageSplitProblem& problem, const StageLayers& stage, std::size_t way) {
+  const Seconds time = problem.time(way, stage);
+  layers.push_back(stage.end - stage.begin);
+  ways.push_back(way);
+  slowest = std::max(slowest, time);
+  sum += time;
+}
+
+std::optional<StageSplit> least_slowest_stage(const StageSplitProblem& problem) {
+  SEXTANT_CHECK(!problem.ways.empty() && problem.stages >= 1 && problem.stages <= problem.layers(),
+                "{} stages of {} layers", problem.stages, problem.ways.empty() ? 0 : problem.layers());
+  const Seconds low = slowest_at_least(problem);
+  GreedySplit greedy(problem);
+  std::optional<StageSplit> split = least_bound(low, [&](Seconds bound) { return greedy.run(bound); });
   if (greedy.is_sure()) return split;
-  LeastSum every(problem);
-  if (every.run(kAnyTime).sum == kNever) return std::nullopt;
-  for (double bound = problem.slowest_at_least.value(); bound < kNever; bound = every.next_bound()) {
-    LeastSum::Found found = every.run(bound);
-    if (found.sum < kNever) return std::move(found.split);
-  }
-  SEXTANT_CHECK(false, "no split of {} layers below a bound that one is below", problem.layers);
+  LeastSumSplit every(problem);
+  return least_bound(low, [&](Seconds bound) -> Attempt {
+    const LeastSumSplit::Found found = every.run(bound);
+    if (found.sum == kNever) return {std::nullopt, found.next};
+    return {every.split(), found.next};
+  });
 }
 
-Seconds slowest_stage(const StageSplitProblem& problem, const std::vector<int>& split) {
-  Seconds slowest;
-  for (int stage = 0, begin = 0; stage < problem.stages; ++stage) {
-    const int end = begin + split[static_cast<std::size_t>(stage)];
-    slowest = std::max(slowest, problem.time(stage, begin, end));
-    begin = end;
+std::optional<StageSplit> least_weighted_split(const StageSplitProblem& problem, const SplitObjective& objective) {
+  std::optional<StageSplit> split = least_slowest_stage(problem);
+  if (!split) return std::nullopt;
+  const StageWay& fastest = problem.ways.front();
+  if (objective.sum == 0.0 || within(split->sum, fastest.before.back() + fastest.head)) {
+    return within(objective.of(split->slowest, split->sum), objective.at_most) ? split : std::nullopt;
   }
-  return slowest;
-}
-
-std::optional<std::vector<int>> least_weighted_split(const StageSplitProblem& problem,
-                                                     const SplitObjective& objective) {
-  std::optional<std::vector<int>> split = least_slowest_stage(problem);
-  if (!split || within(sum_of(problem, *split), objective.sum_at_least.value())) return split;
-  const auto cost = [&](double slowest, double sum) { return objective.slowest * slowest + objective.sum * sum; };
-  LeastSum least_sum(problem);
-  double least = objective.sum_at_least.value();  // sum of any split that may still be better
-  double best = kNever;
-  for (double bound = slowest_stage(problem, *split).value(); bound < kNever && !within(best, cost(bound, least));) {
-    LeastSum::Found found = least_sum.run(bound);
-    bound = least_sum.next_bound();
-    if (const double of_found = cost(found.slowest, found.sum); !within(best, of_found)) {
-      best = of_found;
-      split = std::move(found.split);
-    }
-    // No better split has a slower slowest stage than this.
-    const double slowest = objective.slowest > 0.0 ? (best - objective.sum * least) / objective.slowest : kNever;
-    if (bound < slowest) least = std::max(least, least_sum.run(slowest).sum);
-  }
-  return split;
+  return WeightedSplit(problem, objective).run(split->slowest);
 }
 
 }  // namespace sextant

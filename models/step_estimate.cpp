@@ -25,13 +25,14 @@ struct WholeNetwork {
 class Estimator {
  public:
   Estimator(const Network& network, const TrainingSetup& setup, const Cluster& cluster,
-            const FrameworkAssumptions& framework)
+            const FrameworkAssumptions& framework, ChunkCosts costs)
       : n_(network),
         s_(setup),
         d_(setup.degrees),
         cluster_(cluster),
         reference_(cluster.reference.value()),
         framework_(framework),
+        costs_(costs),
         copies_(stage_copies(setup)),
         held_(held_parameters(network, setup)),
         passes_{} {
@@ -43,7 +44,10 @@ class Estimator {
     const std::vector<StageLoad> stages = stage_loads();
     for (const StageLoad& load : loads_by_recompute(stages)) add_whole(load);
     const StageLoad slowest = *std::ranges::max_element(stages, {}, [this](const auto& s) { return time_of(s); });
-    return finish(micro_batches(slowest, static_cast<double>(s_.num_micro_batches)), time_of(slowest));
+    const auto count = static_cast<double>(s_.num_micro_batches);
+    StepEstimate estimate = finish(micro_batches(slowest, count), time_of(slowest));
+    estimate.hidden = slowest.moe * count * passes(slowest.recompute).overlapped.moe.hidden;
+    return estimate;
   }
 
   // As if every stage could be the mean of all.
@@ -74,8 +78,8 @@ class Estimator {
     if (!passes) {
       TrainingSetup setup = s_;
       set_stage_recompute(setup, {recompute});
-      const LayerTimes alone = layer_times(n_, setup, cluster_, framework_);
-      const LayerTimes overlapped = pairs_passes(s_) ? beside_other_direction(alone, framework_) : alone;
+      const LayerTimes alone = layer_times(n_, setup, cluster_, framework_, costs_);
+      const LayerTimes overlapped = as_scheduled(alone, s_, framework_);
       passes = {alone, overlapped, overlapped.dense.total(), overlapped.moe.total(), overlapped.head.total()};
     }
     return *passes;
@@ -215,6 +219,7 @@ class Estimator {
   const Cluster& cluster_;
   const Reference& reference_;
   const FrameworkAssumptions& framework_;
+  ChunkCosts costs_;
   int copies_;
   HeldParameters held_;
   std::array<std::optional<Passes>, kNumRecomputes> passes_;  // what the stages need of them
@@ -235,13 +240,13 @@ StepTerm StepEstimate::largest_overhead() const {
 StepEstimate estimate_step(const Network& network, const TrainingSetup& setup, const Cluster& cluster,
                            const FrameworkAssumptions& framework) {
   SEXTANT_CHECK(cluster.reference.has_value(), "cluster {} has no reference", cluster.name);
-  return Estimator(network, setup, cluster, framework).run();
+  return Estimator(network, setup, cluster, framework, ChunkCosts::kReal).run();
 }
 
 StepEstimate estimate_even_step(const Network& network, const TrainingSetup& setup, const Cluster& cluster,
-                                const FrameworkAssumptions& framework) {
+                                const FrameworkAssumptions& framework, ChunkCosts costs) {
   SEXTANT_CHECK(cluster.reference.has_value(), "cluster {} has no reference", cluster.name);
-  return Estimator(network, setup, cluster, framework).even();
+  return Estimator(network, setup, cluster, framework, costs).even();
 }
 
 StageWeights stage_weights(const TrainingSetup& setup) {

@@ -15,6 +15,8 @@ namespace sextant {
 
 struct StepEstimate {
   StepTerms terms{};
+  // Communication of the experts that computation hides, of all micro-batches on the slowest stage: in no term.
+  Seconds hidden;
   [[nodiscard]] Seconds operator[](StepTerm term) const { return terms[static_cast<std::size_t>(term)]; }
   [[nodiscard]] Seconds total() const;
   // The term other than products and attention that costs most.
@@ -42,9 +44,10 @@ struct StageWeights {
 [[nodiscard]] StageWeights stage_weights(const TrainingSetup& setup);
 
 // The same if every stage were the mean of all, with `setup.recompute` on each: no split of the layers into stages
-// takes less, nor with more computed again on some.
+// takes less, nor with more computed again on some. With ChunkCosts::kLeast nor with any degrees.
 [[nodiscard]] StepEstimate estimate_even_step(const Network& network, const TrainingSetup& setup,
-                                              const Cluster& cluster, const FrameworkAssumptions& framework = {});
+                                              const Cluster& cluster, const FrameworkAssumptions& framework = {},
+                                              ChunkCosts costs = ChunkCosts::kReal);
 
 // Products and attention of forward and backward per token, as the field counts them for MFU: three forwards,
 // attention over the whole square (Narayanan et al., 2021), nothing computed again, top_k experts.

@@ -68,6 +68,11 @@ const char* to_text(Dispatch dispatch) {
   return kNames[static_cast<std::size_t>(dispatch)];
 }
 
+const char* to_text(Overlap overlap) {
+  constexpr std::array<const char*, kNumOverlaps> kNames = {"none", "chunks", "two_micro_batches"};
+  return kNames[static_cast<std::size_t>(overlap)];
+}
+
 const char* to_text(Recompute recompute) {
   switch (recompute) {
     case Recompute::kNone:
@@ -111,8 +116,20 @@ int stage_copies(const TrainingSetup& setup) {
 }
 
 bool pairs_passes(const TrainingSetup& setup) {
-  const bool interleaved = setup.degrees.pp > 1 && setup.virtual_stages > 1;
-  return setup.pipeline == PipelineSchedule::kDualPipe || (interleaved && setup.dispatch == Dispatch::kDeduplicated);
+  return setup.pipeline == PipelineSchedule::kDualPipe || setup.overlap == Overlap::kMicroBatches;
+}
+
+bool can_pair_passes(const TrainingSetup& setup) {
+  if (setup.pipeline != PipelineSchedule::k1F1B) return false;
+  return setup.degrees.pp == 1 ? setup.num_micro_batches > 1 : setup.virtual_stages > 1;
+}
+
+double unpaired_share(const TrainingSetup& setup) {
+  if (setup.pipeline == PipelineSchedule::kDualPipe) return 0.0;
+  const auto micro_batches = static_cast<double>(setup.num_micro_batches);
+  const double v = setup.virtual_stages;
+  if (setup.degrees.pp == 1) return 1.0 / micro_batches;
+  return std::min(1.0, ((v - 1.0) * setup.degrees.pp + 1.0) / (micro_batches * v));
 }
 
 HeldParameters held_parameters(const Network& n, const TrainingSetup& setup) {
@@ -145,6 +162,10 @@ std::string to_text(const TrainingSetup& setup) {
   if (setup.recompute != Recompute::kNone) text += fmt::format(", {} recompute", to_text(setup.recompute));
   if (setup.precision != Precision::kBf16) text += fmt::format(", {}", to_text(setup.precision));
   if (setup.dispatch != Dispatch::kFlat) text += fmt::format(", {} dispatch", to_text(setup.dispatch));
+  if (setup.overlap == Overlap::kMicroBatches && setup.pipeline != PipelineSchedule::kDualPipe)
+    text += ", two micro-batches overlapped";
+  if (setup.overlap == Overlap::kChunks)
+    text += fmt::format(", chunks {} forward {} backward", setup.forward_degree, setup.backward_degree);
   return text;
 }
 

@@ -36,10 +36,21 @@ enum class Dispatch {
   kFlat,            // one all-to-all; a token crosses to a node once for each of its experts there
   kHierarchical1D,  // gathered by one rank of each node, exchanged between those, scattered (HetuMoE, 2022)
   kHierarchical2D,  // inside each node, then between ranks of the same place in their nodes (Tutel, MLSys 2023)
-  kDeduplicated,  // once a node, then inside it (DeepEP, HybridEP); partly under the computation of another micro-batch
+  kDeduplicated,    // once a node, then inside it (DeepEP, HybridEP)
 };
 inline constexpr int kNumDispatches = 4;
 [[nodiscard]] const char* to_text(Dispatch dispatch);
+
+// What the collectives of the experts run beside.
+enum class Overlap {
+  kNone,
+  kChunks,  // the experts, in chunks of the tokens, and shared experts (FSMoE, ASPLOS 2025, section 4; Tutel)
+  // The passes of another micro-batch, a forward and a backward at a time (Megatron-Core,
+  // --overlap-moe-expert-parallel-comm; DualPipe always).
+  kMicroBatches,
+};
+inline constexpr int kNumOverlaps = 3;
+[[nodiscard]] const char* to_text(Overlap overlap);
 
 struct TrainingSetup {
   ParallelDegrees degrees;
@@ -57,6 +68,9 @@ struct TrainingSetup {
   std::vector<Recompute> stage_recompute{};
   Precision precision = Precision::kBf16;
   Dispatch dispatch = Dispatch::kFlat;
+  Overlap overlap = Overlap::kNone;
+  int forward_degree = 1;  // chunks of the MoE block, in its forward and in its backward
+  int backward_degree = 1;
   // Rows of the rank whose experts get most, in rows of the mean rank, where experts are spread over ranks: all wait
   // for it. An assumption, not a choice.
   double expert_imbalance = 1.0;
@@ -93,10 +107,16 @@ void set_stage_recompute(TrainingSetup& setup, const std::vector<Recompute>& sta
 // stage of each direction.
 [[nodiscard]] int stage_copies(const TrainingSetup& setup);
 
-// Whether a forward runs beside a backward of another micro-batch, so that dispatch has computation to hide under:
-// DualPipe always; interleaved 1F1B with de-duplicated dispatch (Megatron-Core, --overlap-moe-expert-parallel-comm,
-// which demands virtual stages of a pipeline).
+// Whether a forward runs beside a backward of another micro-batch, so that dispatch has computation to hide under.
 [[nodiscard]] bool pairs_passes(const TrainingSetup& setup);
+// Whether 1F1B can: one stage with two micro-batches or more, or a pipeline with virtual stages, whose forwards and
+// backwards of a moment do not wait for each other (Megatron-Core demands them).
+[[nodiscard]] bool can_pair_passes(const TrainingSetup& setup);
+// Of the forwards, and as many backwards, of a rank those that run alone before and after the pairs. One stage: the
+// first forward, 1 / m of m micro-batches. Interleaved: on the last rank (v - 1) pp + 1 of m v chunks (Megatron-LM's
+// warm-up and one more, core/pipeline_parallel/schedules.py). DualPipe: none, its bubble counts them.
+// REQUIRES: pairs_passes(setup).
+[[nodiscard]] double unpaired_share(const TrainingSetup& setup);
 
 // Parameters that a device holds if nothing is sharded over data parallelism.
 struct HeldParameters {

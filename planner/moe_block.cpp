@@ -3,25 +3,11 @@
 #include <algorithm>
 #include <vector>
 
-#include "models/error.h"
-
 namespace sextant {
 namespace {
 
 bool shares_link(const GroupShape& a, const GroupShape& b) {
   return (a.uses_inter() && b.uses_inter()) || (a.uses_intra() && b.uses_intra());
-}
-
-Seconds three_queue_time(const ChunkTimes& t, double r, Seconds gradient) {
-  const Seconds a = t.all_to_all, g = t.gather, e = t.expert, s = t.scatter;
-  return std::max({2.0 * r * a + gradient, 2.0 * r * a + g + s, 2.0 * a + g + r * e + s, 2.0 * a + r * g + r * s,
-                   (r + 1.0) * a + r * g + s, (r + 1.0) * a + g + r * s, (r + 1.0) * a + g + e + s,
-                   2.0 * a + g + e + r * s, 2.0 * a + r * g + e + s});
-}
-
-Seconds one_link_time(const ChunkTimes& t, double r, Seconds gradient) {
-  const Seconds d = t.all_to_all + t.gather, c = t.scatter + t.all_to_all, e = t.expert;
-  return std::max({r * d + gradient + r * c, d + r * e + c, d + e + r * c, r * d + e + c});
 }
 
 // Clock of one FIFO queue.
@@ -57,20 +43,6 @@ ChunkTimes chunk_times(const StepShape& step, const CostModel& costs, Pass pass,
   const auto mean = [&](Seconds ChunkTimes::*task) { return (1.0 - weight) * shorter.*task + weight * longer.*task; };
   return {mean(&ChunkTimes::all_to_all), mean(&ChunkTimes::gather), mean(&ChunkTimes::expert),
           mean(&ChunkTimes::scatter)};
-}
-
-Seconds closed_form_time(const ChunkTimes& chunk, int degree, Seconds gradient, BlockQueues queues) {
-  SEXTANT_CHECK(degree >= 1, "degree {}", degree);
-  const double r = degree;
-  switch (queues) {
-    case BlockQueues::kThree:
-      return three_queue_time(chunk, r, gradient);
-    case BlockQueues::kOneLink:
-      return one_link_time(chunk, r, gradient);
-    case BlockQueues::kSerial:
-      return r * (2.0 * chunk.all_to_all + chunk.gather + chunk.expert + chunk.scatter) + gradient;
-  }
-  return Seconds(0.0);
 }
 
 Seconds block_time(const ChunkTimes& chunk, int degree, const BlockOptions& options, BlockQueues queues) {

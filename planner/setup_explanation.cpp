@@ -22,7 +22,8 @@ std::optional<FoundSetup> faster(const SetupRequest& request, const Cluster& clu
 }
 
 bool fixes_something(const SetupRequest& r) {
-  return r.pp || r.dp || r.cp || r.tp || r.edp || r.ep || r.esp || r.micro_batch || r.pipeline || r.recompute;
+  return r.pp || r.dp || r.cp || r.tp || r.edp || r.ep || r.esp || r.micro_batch || r.pipeline || r.recompute ||
+         r.overlap || r.forward_degree || r.backward_degree;
 }
 
 SetupRequest freed(SetupRequest request) {
@@ -30,6 +31,9 @@ SetupRequest freed(SetupRequest request) {
   request.micro_batch.reset();
   request.pipeline.reset();
   request.recompute.reset();
+  request.overlap.reset();
+  request.forward_degree.reset();
+  request.backward_degree.reset();
   return request;
 }
 
@@ -70,6 +74,7 @@ void add_framework(std::vector<InheritedDefault>& list, const FrameworkAssumptio
   add("hidden by the step", number(f.hidden_by_step));
   add("update bytes a parameter", number(f.update_bytes));
   add("host time of a MoE layer", to_text(f.host_time_of_moe_layer));
+  add("share of it of each further chunk", number(f.chunk_kernels));
   add("overhead of a step", to_text(f.step_overhead));
 }
 
@@ -104,6 +109,18 @@ std::optional<DecidingTerm> deciding_term(const FoundSetup& found, const FoundSe
 std::string to_text(const DecidingTerm& deciding, const TrainingSetup& setup, const Topology& topology) {
   return fmt::format("+{} {}", to_text(deciding.difference),
                      term_phrase(deciding.term, link_of(deciding.term, setup, topology)));
+}
+
+std::string hidden_phrase(const FoundSetup& found) {
+  const TrainingSetup& s = found.setup;
+  const Seconds hidden = found.estimate.hidden;
+  if (hidden <= Seconds(0.0)) return "";
+  if (pairs_passes(s)) {
+    return fmt::format("hides {} of dispatch behind the passes of another micro-batch", to_text(hidden));
+  }
+  const auto chunks = [](int count) { return fmt::format("{} chunk{}", count, count == 1 ? "" : "s"); };
+  return fmt::format("hides {} of dispatch behind the experts, in {} forward and {} backward", to_text(hidden),
+                     chunks(s.forward_degree), chunks(s.backward_degree));
 }
 
 std::string rank_grid(const TrainingSetup& setup, const Topology& topology) {

@@ -21,6 +21,10 @@ struct DecidingTerm {
 // "+3.1 ms exposed dispatch on the inter tier"
 [[nodiscard]] std::string to_text(const DecidingTerm& deciding, const TrainingSetup& setup, const Topology& topology);
 
+// "hides 412 ms of dispatch behind the experts, in 2 chunks forward and 4 backward"; "hides 1.2 s of dispatch behind
+// the passes of another micro-batch"; empty where nothing is hidden.
+[[nodiscard]] std::string hidden_phrase(const FoundSetup& found);
+
 // "8 stages x (2 dp x 1 cp x 8 tp | 2 edp x 8 ep x 1 esp); tp intra, ep intra, pp inter, gradients inter"
 [[nodiscard]] std::string rank_grid(const TrainingSetup& setup, const Topology& topology);
 

@@ -37,6 +37,9 @@ void write_setup(YamlWriter& yaml, const TrainingSetup& s) {
   }
   yaml.entry("precision", to_text(s.precision))
       .entry("dispatch", to_text(s.dispatch))
+      .entry("overlap", to_text(s.overlap))
+      .entry("r_fwd", s.forward_degree)
+      .entry("r_bwd", s.backward_degree)
       .entry("expert_imbalance", s.expert_imbalance)
       .entry("sequence_parallel", s.sequence_parallel)
       .entry("fused_attention", s.fused_attention)
@@ -84,13 +87,33 @@ std::vector<Recompute> read_stage_recompute(const ConfigNode& list, int stages) 
   return result;
 }
 
+// Files that say nothing: DualPipe and interleaved pipelines with de-duplicated dispatch overlapped two micro-batches.
+Overlap read_overlap(const ConfigNode& node, const TrainingSetup& s) {
+  if (node.has("overlap")) {
+    return read_enum<Overlap>(node["overlap"], std::array{Overlap::kNone, Overlap::kChunks, Overlap::kMicroBatches});
+  }
+  const bool interleaved = s.degrees.pp > 1 && s.virtual_stages > 1;
+  const bool paired =
+      s.pipeline == PipelineSchedule::kDualPipe || (interleaved && s.dispatch == Dispatch::kDeduplicated);
+  return paired ? Overlap::kMicroBatches : Overlap::kNone;
+}
+
+// Chunks of a pass; 1 where the file says nothing.
+int read_degree(const ConfigNode& node, const char* key, Overlap overlap) {
+  const int degree = node.has(key) ? node[key].as_count() : 1;
+  if (degree > 1 && overlap != Overlap::kChunks) {
+    node[key].fail(fmt::format("found {} beside overlap {}, expected 1", degree, to_text(overlap)));
+  }
+  return degree;
+}
+
 TrainingSetup read_setup(const ConfigNode& root, const ParallelLayout& layout) {
   const ConfigNode batch = root["batch"];
   batch.expect_keys({"micro_batch", "num_micro_batches", "sequence"});
   const ConfigNode node = root["setup"];
   node.expect_keys({"pipeline", "virtual_stages", "zero_stage", "recompute", "precision", "dispatch",
                     "sequence_parallel", "fused_attention", "overlaps_tensor_parallel", "folded", "keeps_gathered"},
-                   {"stage_layers", "stage_recompute", "expert_imbalance"});
+                   {"stage_layers", "stage_recompute", "expert_imbalance", "overlap", "r_fwd", "r_bwd"});
   TrainingSetup s;
   s.degrees = layout.degrees();
   s.micro_batch = batch["micro_batch"].as_int(1, kMaxCount);
@@ -110,6 +133,9 @@ TrainingSetup read_setup(const ConfigNode& root, const ParallelLayout& layout) {
   s.precision = read_enum<Precision>(node["precision"], std::array{Precision::kBf16, Precision::kFp8});
   s.dispatch = read_enum<Dispatch>(node["dispatch"], std::array{Dispatch::kFlat, Dispatch::kHierarchical1D,
                                                                 Dispatch::kHierarchical2D, Dispatch::kDeduplicated});
+  s.overlap = read_overlap(node, s);
+  s.forward_degree = read_degree(node, "r_fwd", s.overlap);
+  s.backward_degree = read_degree(node, "r_bwd", s.overlap);
   if (node.has("expert_imbalance")) s.expert_imbalance = node["expert_imbalance"].as_double(1.0, 1e6);
   s.sequence_parallel = node["sequence_parallel"].as_bool();
   s.fused_attention = node["fused_attention"].as_bool();

@@ -20,11 +20,22 @@ namespace {
 
 constexpr std::int64_t kLargestMicroBatch = 16;
 constexpr double kLargestBalance = 1e6;
+constexpr std::array kChunkDegrees = {1, 2, 4, 8};  // as the solver of FSMoE
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 bool allowed(std::optional<int> fixed, int value) {
   return !fixed || *fixed == value;
 }
+
+// Chunks of the MoE block and a bound of what the step takes with them.
+struct ChunkedSetup {
+  double bound = 0.0;
+  TrainingSetup setup;
+  bool operator<(const ChunkedSetup& other) const {
+    return std::tie(bound, setup.forward_degree, setup.backward_degree) <
+           std::tie(other.bound, other.setup.forward_degree, other.setup.backward_degree);
+  }
+};
 
 // A setup and its place in the order of enumeration, which breaks ties.
 struct Ranked {
@@ -92,6 +103,9 @@ class GridSearch {
       : request_(request), network_(request.network), cluster_(cluster), best_(best), prunes_(prunes) {
     options_.memory = cluster.device.memory;
     if (request.recompute) options_.recomputes = {*request.recompute};
+    degrees_ = chunk_degrees();
+    paired_ = options_;
+    std::erase(paired_.recomputes, Recompute::kFull);
   }
 
   Counts run(const Grid& grid, std::int64_t index) {
@@ -165,60 +179,112 @@ class GridSearch {
     return {Dispatch::kFlat, Dispatch::kHierarchical1D, Dispatch::kHierarchical2D, Dispatch::kDeduplicated};
   }
 
+  // With the schedule, virtual stages and dispatch in `setup_`. A request for degrees above 1 is one for chunks.
+  template <typename Body>
+  void for_overlaps(const Body& body) {
+    const ParallelDegrees& d = setup_.degrees;
+    const bool has_traffic = network_.num_experts > 0 && (d.ep > 1 || d.esp > 1);
+    const bool is_dual = setup_.pipeline == PipelineSchedule::kDualPipe;
+    const bool one_chunk = allowed(request_.forward_degree, 1) && allowed(request_.backward_degree, 1);
+    const auto try_if = [&](bool possible, Overlap overlap) {
+      if (!possible || (request_.overlap && *request_.overlap != overlap)) return;
+      setup_.overlap = overlap;
+      body();
+      setup_.overlap = Overlap::kNone;
+    };
+    try_if(!is_dual && one_chunk, Overlap::kNone);
+    try_if(!is_dual && has_traffic && !degrees_.empty(), Overlap::kChunks);
+    const bool pairs = can_pair_passes(setup_) && d.ep > 1 && !paired_.recomputes.empty();
+    try_if((is_dual || pairs) && one_chunk, Overlap::kMicroBatches);
+  }
+
   static constexpr std::array<int, 3> kZeroStages = {1, 2, 3};
-  static constexpr std::int64_t kSetupsOfDispatch = std::int64_t{kZeroStages.size()};
+  static std::vector<int> degrees_or(std::optional<int> fixed) {
+    return fixed ? std::vector{*fixed} : std::vector(kChunkDegrees.begin(), kChunkDegrees.end());
+  }
+
+  // One chunk overlaps nothing but shared experts.
+  std::vector<std::pair<int, int>> chunk_degrees() const {
+    std::vector<std::pair<int, int>> all;
+    for (const int forward : degrees_or(request_.forward_degree)) {
+      for (const int backward : degrees_or(request_.backward_degree)) {
+        if (forward > 1 || backward > 1 || network_.shared_experts) all.emplace_back(forward, backward);
+      }
+    }
+    return all;
+  }
+
+  static constexpr std::int64_t kSetupsOfOverlap = std::int64_t{kZeroStages.size()};
 
   // Skips `count` setups of which none takes less than `bound`, if that is too long.
   bool prune(double bound, std::int64_t count) {
     if (bound <= best_.threshold()) return false;
+    skip(bound, count);
+    return true;
+  }
+
+  void skip(double bound, std::int64_t count) {
     counts_.pruned += count;
     counts_.pruned_bound = std::min(counts_.pruned_bound, bound);
     place_ += count;
-    return true;
   }
 
   void try_micro_batch() {
     const std::vector<Pipeline> ways = pipelines();
     const std::vector<Dispatch> algorithms = dispatches();
-    const std::int64_t of_pipeline = static_cast<std::int64_t>(algorithms.size()) * kSetupsOfDispatch;
-    const std::int64_t all = static_cast<std::int64_t>(ways.size()) * of_pipeline;
+    const auto for_exchanges = [&](const auto& body) {
+      for (const Pipeline& way : ways) {
+        for (const Dispatch algorithm : algorithms) {
+          setup_.pipeline = way.schedule;
+          setup_.virtual_stages = way.virtual_stages;
+          setup_.dispatch = algorithm;
+          for_overlaps(body);
+        }
+      }
+    };
+    std::int64_t all = 0;
+    for_exchanges([&] { all += kSetupsOfOverlap; });
     counts_.setups += all;
     setup_.pipeline = PipelineSchedule::k1F1B;
     setup_.virtual_stages = 1;
     setup_.dispatch = algorithms.front();
     if (prunes_ && prune(computation_bound(), all)) return;
-    for (const Pipeline& way : ways) {
-      for (const Dispatch algorithm : algorithms) {
-        setup_.pipeline = way.schedule;
-        setup_.virtual_stages = way.virtual_stages;
-        setup_.dispatch = algorithm;
-        try_dispatch();
-      }
-    }
+    if (prunes_ && all_too_large(all)) return;
+    for_exchanges([&] { try_exchange(); });
   }
 
-  void try_dispatch() {
-    if (prunes_ && prune(dispatch_bound(), kSetupsOfDispatch)) return;
-    for (const int zero : kZeroStages) try_setup(zero);
+  void try_exchange() {
+    if (prunes_ && prune(exchange_bound(), kSetupsOfOverlap)) return;
+    for (const int zero : kZeroStages) {
+      TrainingSetup setup = setup_;
+      setup.zero_stage = zero;
+      if (setup.overlap == Overlap::kChunks) {
+        try_chunks(setup);
+      } else {
+        try_setup(setup);
+      }
+    }
   }
 
   // Sums in another order differ by roundings.
   static constexpr double kRounding = 1.0 - 1e-12;
 
-  // Of all setups with these degrees and this micro-batch: no dispatch, no transfers, no bubble, no gradients.
+  // Of all setups with these degrees and this micro-batch: no traffic of experts, no transfers, no bubble, no
+  // gradients.
   double computation_bound() const {
     const StepEstimate estimate = estimate_even_step(network_, setup_, cluster_);
     Seconds bound = estimate.total();
-    for (const StepTerm term :
-         {StepTerm::kDispatch, StepTerm::kPipelineTransfer, StepTerm::kBubble, StepTerm::kGradients}) {
+    for (const StepTerm term : {StepTerm::kDispatch, StepTerm::kExpertShard, StepTerm::kPipelineTransfer,
+                                StepTerm::kBubble, StepTerm::kGradients}) {
       bound -= estimate[term];
     }
     return bound.value() * kRounding;
   }
 
-  // Of all setups that differ by ZeRO stage, recomputation and split into stages: no gradients, least, even.
-  double dispatch_bound() const {
-    const StepEstimate estimate = estimate_even_step(network_, setup_, cluster_);
+  // Of all setups that differ by ZeRO stage, recomputation, degrees and split into stages: no gradients, least, whole
+  // overlap, even.
+  double exchange_bound() const {
+    const StepEstimate estimate = estimate_even_step(network_, setup_, cluster_, {}, ChunkCosts::kLeast);
     return (estimate.total() - estimate[StepTerm::kGradients]).value() * kRounding;
   }
 
@@ -227,19 +293,64 @@ class GridSearch {
     return estimate_even_step(network_, setup, cluster_).total().value() * kRounding;
   }
 
-  void try_setup(int zero_stage) {
-    TrainingSetup setup = setup_;
-    setup.zero_stage = zero_stage;
+  // The same where stages add something to the even split.
+  static double split_bound(double even, Seconds added, const TrainingSetup& setup) {
+    return even + least_effect(setup) * added.value() * kRounding;
+  }
+
+  // One setup of the space: the degrees with the fastest step, by a bound of each; ties go to the smaller ones.
+  void try_chunks(TrainingSetup setup) {
+    std::vector<ChunkedSetup> candidates;
+    for (const auto& [forward, backward] : degrees_) {
+      setup.forward_degree = forward;
+      setup.backward_degree = backward;
+      candidates.push_back({split_bound(setup), setup});
+    }
+    std::ranges::sort(candidates, std::less<>());
+    if (prunes_ && prune(candidates.front().bound, 1)) return;
+    std::optional<ChunkedSetup> fastest;
+    const auto at_most = [&] {
+      const double threshold = prunes_ ? best_.threshold() : kNever;
+      return fastest ? std::min(fastest->bound, threshold) : threshold;
+    };
+    for (const ChunkedSetup& candidate : candidates) {
+      if (candidate.bound > at_most()) break;
+      StageChoice stages(network_, candidate.setup, cluster_, options_);
+      const std::optional<Seconds> added = stages.added_at_least();
+      if (!added) return too_large(candidate.setup);  // as all are: chunks need no memory
+      if (split_bound(candidate.bound, *added, setup) > at_most()) continue;
+      const std::optional<TrainingSetup> chosen = stages.choose(may_add(at_most(), candidate.bound, setup));
+      if (!chosen) continue;
+      const ChunkedSetup priced{estimate_step(network_, *chosen, cluster_).total().value(), *chosen};
+      if (!fastest || priced < *fastest) fastest = priced;
+    }
+    if (!fastest) return skip(at_most(), 1);
+    ++counts_.evaluated;
+    best_.add({fastest->bound, place_++, fastest->setup});
+  }
+
+  // What the stages may add to an even split of `even` for a step of `at_most`.
+  static Seconds may_add(double at_most, double even, const TrainingSetup& setup) {
+    return Seconds((at_most / kRounding - even) / least_effect(setup));
+  }
+
+  void try_setup(const TrainingSetup& setup) {
     const double even = split_bound(setup);
     if (prunes_ && prune(even, 1)) return;
-    StageChoice stages(network_, setup, cluster_, options_);
+    StageChoice stages(network_, setup, cluster_, options_of(setup));
     const std::optional<Seconds> added = stages.added_at_least();
-    if (added && prunes_ && prune(even + least_effect(setup) * added->value() * kRounding, 1)) return;
-    const std::int64_t place = place_++;
+    if (!added) return too_large(setup);
+    if (prunes_ && prune(split_bound(even, *added, setup), 1)) return;
+    const double at_most = prunes_ ? best_.threshold() : kNever;
+    const std::optional<TrainingSetup> chosen = stages.choose(may_add(at_most, even, setup));
+    if (!chosen) return skip(at_most, 1);
     ++counts_.evaluated;
-    if (!added) return too_large(setup, place);
-    const TrainingSetup chosen = stages.choose();
-    best_.add({estimate_step(network_, chosen, cluster_).total().value(), place, chosen});
+    best_.add({estimate_step(network_, *chosen, cluster_).total().value(), place_++, *chosen});
+  }
+
+  [[nodiscard]] const StageOptions& options_of(const TrainingSetup& setup) const {
+    const bool is_dual = setup.pipeline == PipelineSchedule::kDualPipe;
+    return setup.overlap == Overlap::kMicroBatches && !is_dual ? paired_ : options_;
   }
 
   // What a second more on the stages adds to the step: gradients that hide under a share of it hide longer.
@@ -247,12 +358,31 @@ class GridSearch {
     return setup.zero_stage >= 2 ? 1.0 - FrameworkAssumptions{}.hidden_by_step : 1.0;
   }
 
+  // Whether none of the setups with these degrees and this micro-batch fits, nor misses the memory by less than
+  // another: they need at least what the mean stage of 1F1B holds with one micro-batch in flight.
+  bool all_too_large(std::int64_t count) {
+    TrainingSetup setup = setup_;
+    for (const int zero : kZeroStages) {
+      setup.zero_stage = zero;
+      const double bytes =
+          StageMemory(network_, setup).largest_at_least(options_.recomputes.back()).value() * kRounding;
+      if (bytes <= std::max(options_.memory->value(), least_miss_)) return false;
+    }
+    counts_.evaluated += count;
+    counts_.too_large += count;
+    place_ += count;
+    return true;
+  }
+
   // Its memory is that of the even split that keeps least.
-  void too_large(TrainingSetup setup, std::int64_t place) {
+  void too_large(TrainingSetup setup) {
+    const std::int64_t place = place_++;
+    ++counts_.evaluated;
     ++counts_.too_large;
-    setup.recompute = options_.recomputes.back();
+    setup.recompute = options_of(setup).recomputes.back();
     const double bytes = setup_memory(network_, setup).total().value();
     if (bytes < counts_.miss.bytes) counts_.miss = {bytes, place, setup};
+    least_miss_ = std::min(least_miss_, bytes);
   }
 
   const SetupRequest& request_;
@@ -262,8 +392,11 @@ class GridSearch {
   bool prunes_;
   // More and more computed again.
   StageOptions options_{.recomputes = {Recompute::kNone, Recompute::kSelective, Recompute::kFull}};
+  StageOptions paired_;                       // of 1F1B that runs two micro-batches at once
+  std::vector<std::pair<int, int>> degrees_;  // forward and backward, of chunks
   TrainingSetup setup_;
   Counts counts_;
+  double least_miss_ = kNever;  // bytes, of all grids so far
   std::int64_t place_ = 0;
 };
 
@@ -315,6 +448,15 @@ Counts search_grids(const SetupRequest& request, const Cluster& cluster, Best& b
   return counts;
 }
 
+void require_chunks(const SetupRequest& request) {
+  for (const int degree : {request.forward_degree.value_or(1), request.backward_degree.value_or(1)}) {
+    if (degree < 1) throw ConfigError(fmt::format("{} chunks: at least 1", degree));
+    if (degree > 1 && request.overlap && *request.overlap != Overlap::kChunks) {
+      throw ConfigError(fmt::format("{} chunks need overlap chunks, not {}", degree, to_text(*request.overlap)));
+    }
+  }
+}
+
 SetupResult search(const SetupRequest& request, const Cluster& cluster, bool prunes) {
   if (request.global_batch < 1) throw ConfigError(fmt::format("global batch {}: at least 1", request.global_batch));
   if (request.sequence < 1) throw ConfigError(fmt::format("sequence {}: at least 1", request.sequence));
@@ -322,6 +464,7 @@ SetupResult search(const SetupRequest& request, const Cluster& cluster, bool pru
     throw ConfigError(fmt::format("balance {}: the busiest rank has at least the mean load, 1; at most {} times that",
                                   request.balance, kLargestBalance));
   }
+  require_chunks(request);
   require_valid(request.topology);
   SEXTANT_CHECK(cluster.reference.has_value(), "cluster {} has no reference", cluster.name);
   const auto started = std::chrono::steady_clock::now();

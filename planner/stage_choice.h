@@ -2,12 +2,14 @@
 // and every stage fits.
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <vector>
 
 #include "models/cluster.h"
 #include "models/network.h"
 #include "models/setup_memory.h"
+#include "models/stage_room.h"
 #include "models/stage_split.h"
 #include "models/step_estimate.h"
 #include "models/training_setup.h"
@@ -23,50 +25,38 @@ struct StageOptions {
 // The choice in two parts, so that a search can leave out the longer one.
 class StageChoice {
  public:
+  static constexpr Seconds kAnyTime{std::numeric_limits<double>::infinity()};
+
   // All must outlive this. REQUIRES: cluster.reference.
   StageChoice(const Network& network, const TrainingSetup& setup, const Cluster& cluster, const StageOptions& options);
+  StageChoice(const StageChoice&) = delete;
+  StageChoice& operator=(const StageChoice&) = delete;
 
   // A lower bound of what the stages add to the step beyond stages that all were the mean of the network with least
   // computed again (estimate_even_step): of slowest * max t_i + sum * (sum of t_i), see StageWeights. Nothing where
   // nothing fits.
   [[nodiscard]] std::optional<Seconds> added_at_least();
-  // The setup with stages and recomputation. REQUIRES: added_at_least() gave a value.
-  [[nodiscard]] TrainingSetup choose();
+  // The setup with stages and recomputation; nothing where every choice adds more than `at_most`.
+  // REQUIRES: added_at_least() gave a value.
+  [[nodiscard]] std::optional<TrainingSetup> choose(Seconds at_most = kAnyTime);
 
  private:
-  // Of one recomputation.
-  struct Times {
-    Recompute recompute = Recompute::kNone;
-    Seconds dense, moe, head;
-    Seconds of_all;  // layers and head
-  };
-  // The least time of a stage among the recomputations that fit.
-  struct Entry {
-    Seconds time{-1.0};  // negative: not known yet
-    std::size_t choice = 0;
-  };
-
-  void add(Recompute recompute, const Cluster& cluster);
-  [[nodiscard]] int num_dense(const StageLayers& layers) const;
-  [[nodiscard]] Seconds time(const Times& times, const StageLayers& layers) const;
-  template <typename Time>
-  [[nodiscard]] StageSplitProblem problem(const Times& fastest, Time time) const;
-  [[nodiscard]] std::vector<int> fastest_split(const Times& times) const;
-  bool keep_if_it_fits(const Times& times);
-  [[nodiscard]] Entry least(const StageLayers& layers) const;
-  const Entry& at(const StageLayers& layers);
-  [[nodiscard]] TrainingSetup chosen(const std::vector<int>& split, const std::vector<Recompute>& recomputes) const;
+  [[nodiscard]] Seconds added(Seconds slowest_stage) const;
+  [[nodiscard]] StageWay way(Recompute recompute) const;
+  [[nodiscard]] bool fits(const StageSplit& split, Recompute recompute);
+  Seconds keep(const StageSplit& split, const std::vector<Recompute>& recomputes);
 
   const Network& n_;
   const TrainingSetup& s_;
+  const Cluster& cluster_;
   std::optional<Bytes> memory_;
-  StageMemory of_stages_;
+  std::vector<Recompute> recomputes_;  // those that may be worth it, the fastest first
   StageWeights weights_;
-  std::vector<int> dense_before_;            // [layers + 1] dense layers before the n-th
-  std::vector<Times> times_;                 // fastest first
-  Seconds slowest_;                          // the least that the slowest stage can take of what fits
-  std::vector<std::vector<Entry>> entries_;  // [stages][(dense, layers)]
-  std::optional<TrainingSetup> chosen_;      // where one recomputation does for all stages
+  std::optional<StageMemory> of_stages_;  // where memory is limited, as the next
+  std::optional<StageRoom> room_;         // where a device holds one stage
+  StageSplitProblem problem_;             // its ways are recomputes_
+  Seconds of_all_;                        // layers and head, in the fastest way
+  std::optional<TrainingSetup> chosen_;
 };
 
 // `setup` with stage_layers, recompute and stage_recompute chosen; stage_layers empty where the even split is best.

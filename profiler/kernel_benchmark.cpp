@@ -170,7 +170,7 @@ std::vector<KernelSeries> measure_kernels(World& world, const KernelBenchmarkOpt
   SeriesMap series;
   const auto stream = world.device().make_stream("profile");
   for (const KernelCase& kernel_case : kernel_cases(world.topology(), options)) {
-    Transformer<float> transformer(kernel_case.step, world, 1, {}, {}, kSplit);
+    Transformer<float> transformer(kernel_case.step, world, 1, {.overlap = kSplit});
     run_one_step(world, transformer, kernel_case.step);
     for (const Task& task : kernel_case.tasks) {
       const auto& work = std::get<KernelWork>(task.work);

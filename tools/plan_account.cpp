@@ -106,6 +106,9 @@ PlanAccount account_of(const SetupPlan& plan) {
   add(account.decisions, "recompute", recompute_text(s));
   add(account.decisions, "precision", to_text(s.precision));
   add(account.decisions, "dispatch", to_text(s.dispatch));
+  add(account.decisions, "overlap", to_text(s.overlap));
+  add(account.decisions, "r_fwd", s.forward_degree);
+  add(account.decisions, "r_bwd", s.backward_degree);
   add(account.decisions, "expert_imbalance", fmt::format("{:.4g}", s.expert_imbalance));
   add(account.decisions, "sequence_parallel", s.sequence_parallel);
   add(account.decisions, "fused_attention", s.fused_attention);

@@ -27,6 +27,8 @@ std::string explanation(const SetupRequest& request, const Cluster& cluster, con
   } else {
     text = "as fast as the first";
   }
+  const std::string hidden = hidden_phrase(found);
+  if (!hidden.empty()) text += "; " + hidden;
   return text + fmt::format("; memory {} of {}, most by {}", to_text(found.memory.total()),
                             to_text(cluster.device.memory), found.memory.largest().name);
 }
@@ -63,8 +65,10 @@ Json setup_json(const SetupRequest& request, const Cluster& cluster, const Found
           {"stage_recompute", stage_recomputes(s)},
           {"dispatch", to_text(s.dispatch)},
           {"precision", to_text(s.precision)},
-          {"r_fwd", 1},
-          {"r_bwd", 1},
+          {"overlap", to_text(s.overlap)},
+          {"r_fwd", s.forward_degree},
+          {"r_bwd", s.backward_degree},
+          {"hidden_dispatch_s", found.estimate.hidden.value()},
           {"executable", false},
           {"executable_why", why_not_executable(s)},
           {"step_time_s", p.step_time.value()},

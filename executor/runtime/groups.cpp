@@ -12,7 +12,7 @@ std::size_t index_of(Enum value) {
 
 }  // namespace
 
-LayoutGroups::LayoutGroups(World& world, const ParallelLayout& layout) {
+LayoutGroups::LayoutGroups(World& world, const ParallelLayout& layout) : layout_(layout) {
   SEXTANT_CHECK(layout.world_size() == world.size(), "a layout of {} ranks in a world of {}", layout.world_size(),
                 world.size());
   for (int kind = 0; kind < kNumGroupKinds; ++kind) {

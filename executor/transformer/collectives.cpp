@@ -10,7 +10,7 @@ template <typename T>
 class CollectiveBinder {
  public:
   CollectiveBinder(TransformerState<T>& state, const Task& task)
-      : state_(state), task_(task), group_(state.groups.get(task.group.value(), task.queue)) {}
+      : state_(state), task_(task), group_(state.groups->get(task.group.value(), task.queue)) {}
 
   [[nodiscard]] TaskKernel bind() const {
     switch (task_.kind) {

@@ -53,21 +53,23 @@ std::vector<MicroBatchActivations<T>> make_slots(Device& device, const Dimension
 
 template <typename T>
 TransformerState<T>::TransformerState(const StepShape& step_shape, World& world, std::uint64_t seed,
-                                      const OptimizerOptions& options, SourcePartition sources,
-                                      const OverlapOptions& overlap)
-    : step(require_runnable(step_shape, world, sources)),
-      dims(dimensions_of(step, sources)),
+                                      const TransformerOptions& options)
+    : step(require_runnable(step_shape, world, options.sources)),
+      dims(dimensions_of(step, options.sources)),
       tp_index(step.layout.index_in_group(GroupKind::kTp, world.rank())),
-      optimizer(options),
-      groups(world, step.layout),
+      optimizer(options.optimizer),
+      groups(options.groups ? options.groups : std::make_shared<LayoutGroups>(world, step.layout)),
       parameters(step, world.rank(), world.device(), seed),
       weights(bind_weights(parameters, dims,
                            step.layout.index_in_group(GroupKind::kEp, world.rank()) * dims.local_experts)),
-      source(sources_of_tokens(step, sources)),
-      slots(make_slots<T>(world.device(), dims, overlap)),
+      source(sources_of_tokens(step, options.sources)),
+      slots(make_slots<T>(world.device(), dims, options.overlap)),
       workspace(world.device(), dims, step.network.rope_theta),
       orders(static_cast<std::size_t>(dims.layers)),
-      reduced(world.device(), kNumReduced) {}
+      reduced(world.device(), kNumReduced) {
+  SEXTANT_CHECK(groups->layout() == step.layout, "groups of {} for a step on {}", to_text(groups->layout().degrees()),
+                to_text(step.layout.degrees()));
+}
 
 template struct TransformerState<float>;
 template struct TransformerState<double>;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "executor/device_buffer.h"
@@ -41,8 +42,7 @@ struct TransformerState {
   static constexpr std::size_t kLoss = 1;
   static constexpr std::size_t kNumReduced = 2;
 
-  TransformerState(const StepShape& step_shape, World& world, std::uint64_t seed, const OptimizerOptions& options,
-                   SourcePartition sources, const OverlapOptions& overlap);
+  TransformerState(const StepShape& step_shape, World& world, std::uint64_t seed, const TransformerOptions& options);
 
   // The micro-batches in flight each have their own.
   [[nodiscard]] MicroBatchActivations<T>& activations(int micro_batch) {
@@ -61,7 +61,7 @@ struct TransformerState {
   Dimensions dims;
   int tp_index;
   OptimizerOptions optimizer;
-  LayoutGroups groups;
+  std::shared_ptr<LayoutGroups> groups;
   ParameterStore<T> parameters;
   Weights<T> weights;
   std::vector<std::int32_t> source;  // [S] of each token; empty where this rank is the only source

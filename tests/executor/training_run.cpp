@@ -64,7 +64,8 @@ class Collector {
 
 template <typename T>
 void run_rank(World& world, const TrainingCase& c, std::vector<TrainingStep>& steps, Collector& collector) {
-  Transformer<T> model(c.step, world, c.seed, c.optimizer, c.sources, c.schedule.overlap);
+  Transformer<T> model(c.step, world, c.seed,
+                       {.optimizer = c.optimizer, .sources = c.sources, .overlap = c.schedule.overlap});
   const TaskGraph graph = build_step_graph(c.step, c.schedule);
   GraphExecutor executor(graph, topological_order(graph), world.device(), model);
   const int replica = world.rank() / c.step.layout.degrees().tp;

@@ -49,7 +49,7 @@ class Model {
  public:
   Model(const StepShape& step, World& world, const OptimizerOptions& optimizer, int forward_degree, int backward_degree)
       : step_(step),
-        transformer(step, world, /*seed=*/5, optimizer),
+        transformer(step, world, /*seed=*/5, {.optimizer = optimizer}),
         graph_(make_graph(step, forward_degree, backward_degree)),
         executor_(graph_, topological_order(graph_), world.device(), transformer) {
     transformer.set_batch(random_tokens(step, 5, 0), random_tokens(step, 5, 1));

@@ -1,5 +1,6 @@
 // Bytes as (network, cluster, request): every setup found uses all devices, divides, fits and keeps what was fixed;
 // where none is found the reason is told; small spaces are searched a second time without bounds.
+#include <algorithm>
 #include <array>
 
 #include "models/cluster.h"
@@ -33,6 +34,9 @@ SetupRequest request_of(RequestBytes& bytes, const Network& network) {
   if (bytes.coin()) request.micro_batch = bytes.count(16, kMaxBatch);
   request.top = bytes.count_int(3, 20);
   request.threads = 1;
+  if (bytes.coin()) request.forward_degree = bytes.fixed(16);
+  if (bytes.coin()) request.backward_degree = bytes.fixed(16);
+  if (bytes.coin()) request.overlap = static_cast<Overlap>(bytes.count_int(kNumOverlaps, kNumOverlaps) - 1);
   return request;
 }
 
@@ -65,6 +69,9 @@ void require_degrees(const SetupRequest& request, const TrainingSetup& setup) {
   require_fixed(request.edp, d.edp, "edp");
   require_fixed(request.ep, d.ep, "ep");
   require_fixed(request.esp, d.esp, "esp");
+  require_fixed(request.forward_degree, setup.forward_degree, "forward degree");
+  require_fixed(request.backward_degree, setup.backward_degree, "backward degree");
+  SEXTANT_CHECK(!request.overlap || *request.overlap == setup.overlap, "{}", to_text(setup));
 }
 
 void require_answer(const SetupRequest& request, const Cluster& cluster, const SetupResult& result) {
@@ -90,8 +97,8 @@ void require_answer(const SetupRequest& request, const Cluster& cluster, const S
 }
 
 void require_enumeration_agrees(const SetupRequest& request, const Cluster& cluster, const SetupResult& result) {
-  constexpr std::int64_t kSmallSpace = 2000;
-  if (result.summary.setups > kSmallSpace) return;
+  constexpr std::int64_t kSmallSpace = 2000;  // setups of networks of up to 32 layers
+  if (result.summary.setups * std::max(request.network.layers, 32) > kSmallSpace * 32) return;
   const SetupResult whole = search_setups_by_enumeration(request, cluster);
   SEXTANT_CHECK(whole.setups.size() == result.setups.size(), "{} setups of {}", result.setups.size(),
                 whole.setups.size());

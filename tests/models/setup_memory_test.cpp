@@ -154,6 +154,20 @@ TEST(MicroBatchesInFlight, FollowFromTheSchedule) {
   EXPECT_EQ(micro_batches_in_flight(setup, 0), 2.0);
 }
 
+TEST(SetupMemory, PairsOfPassesKeepOneLayerMore) {
+  // Four layers on one stage: five instead.
+  TrainingSetup setup = setup_of({.dp = 8, .edp = 1, .ep = 8});
+  setup.num_micro_batches = 2;
+  const auto activations = [&] { return bytes_of(moe_network(), setup, "feed-forward activations"); };
+  const double alone = activations();
+  setup.overlap = Overlap::kMicroBatches;
+  EXPECT_DOUBLE_EQ(activations(), alone * 5.0 / 4.0);
+  setup.degrees.pp = 2;  // rank 0 of 2 with v 2: 2 + 1/2 micro-batches of two layers, 5 layers and one
+  setup.virtual_stages = 2;
+  setup.num_micro_batches = 8;
+  EXPECT_DOUBLE_EQ(activations(), alone * 6.0 / 4.0);
+}
+
 TEST(SetupMemory, TheFirstStageHoldsAMicroBatchForEveryStage) {
   const double alone = bytes_of(dense_network(), setup_of({}), "attention activations");
   TrainingSetup setup = setup_of({.pp = 4});
@@ -193,6 +207,31 @@ TEST(StageMemory, GrowsWithEveryLayer) {
       for (const Recompute recompute : {Recompute::kNone, Recompute::kFull}) {
         EXPECT_GT(memory.total({stage, 0, end}, recompute), memory.total({stage, 1, end}, recompute));
         EXPECT_GT(memory.total({stage, 0, end}, recompute), memory.total({stage, 0, end - 1}, recompute));
+      }
+    }
+  }
+}
+
+TEST(StageMemory, NoSplitNeedsLessThanItsBound) {
+  // Of one stage without logits it is what the stage needs but for the head's moment, which is the larger one here.
+  TrainingSetup setup = setup_of({});
+  const StageMemory one(dense_network(), setup, kBare);
+  EXPECT_DOUBLE_EQ(one.largest_at_least(Recompute::kNone).value(),
+                   (one.total({0, 0, 4}, Recompute::kNone) - Bytes(4.0 * 32 * 10 + 2.0 * 10 * 8)).value());
+  Network mixed = moe_network();
+  mixed.dense = {.layers = {0}, .hidden_dim = 16};
+  for (const Network& network : {dense_network(), moe_network(), mixed}) {
+    for (const auto pipeline : {PipelineSchedule::k1F1B, PipelineSchedule::kZeroBubble, PipelineSchedule::kDualPipe}) {
+      for (const int zero_stage : {0, 1, 2, 3}) {
+        setup = setup_of({.pp = 2, .dp = 2, .edp = 2});
+        setup.pipeline = pipeline;
+        setup.zero_stage = zero_stage;
+        const StageMemory memory(network, setup);
+        for (const Recompute recompute : {Recompute::kNone, Recompute::kFull}) {
+          for (const std::vector<int>& stages : {std::vector{1, 3}, std::vector{2, 2}, std::vector{3, 1}}) {
+            EXPECT_LE(memory.largest_at_least(recompute), memory.largest_total(stages, recompute)) << to_text(setup);
+          }
+        }
       }
     }
   }

@@ -100,6 +100,23 @@ TEST(EstimateStep, DualPipeHidesDispatchUnderTheOtherDirection) {
   EXPECT_NEAR(beside[StepTerm::kDispatch].value(), (alone[StepTerm::kDispatch] - computation).value(), 1e-12);
 }
 
+TEST(EstimateStep, TellsWhatChunksHide) {
+  // Two layers and three micro-batches: what one layer hides, six times; the step is that much shorter.
+  TrainingSetup setup = setup_of({.dp = 8, .edp = 1, .ep = 8});
+  setup.num_micro_batches = 3;
+  FrameworkAssumptions framework = kNoOverhead;
+  framework.dispatch_multiprocessors = 0.0;
+  const StepEstimate alone = estimate_step(moe_network(), setup, simple_cluster(), framework);
+  setup.overlap = Overlap::kChunks;
+  setup.forward_degree = setup.backward_degree = 2;
+  const StepEstimate chunks = estimate_step(moe_network(), setup, simple_cluster(), framework);
+  const Seconds of_layer = layer_times(moe_network(), setup, simple_cluster(), framework).moe.hidden;
+  EXPECT_GT(of_layer, Seconds(0.0));
+  EXPECT_EQ(alone.hidden, Seconds(0.0));
+  EXPECT_DOUBLE_EQ(chunks.hidden.value(), 6.0 * of_layer.value());
+  EXPECT_NEAR((alone.total() - chunks.total()).value(), chunks.hidden.value(), 1e-12);
+}
+
 TEST(EstimateStep, TheSlowestStageCounts) {
   // Four layers on two stages: 3 + 1 makes every micro-batch wait for three layers, 2 + 2 for two and the head.
   const Network network = tiny_dense_network(4, ExpertKind::kGelu);

@@ -54,15 +54,37 @@ TEST(StageCopies, OnlyDualPipeHoldsEveryStageTwice) {
   EXPECT_EQ(stage_copies({.pipeline = PipelineSchedule::kDualPipe}), 2);
 }
 
-TEST(PairsPasses, UnderDualPipeAndInterleavedPipelinesWithDeduplicatedDispatch) {
+TEST(PairsPasses, UnderDualPipeAndWhereAsked) {
   EXPECT_TRUE(pairs_passes({.pipeline = PipelineSchedule::kDualPipe}));
-  TrainingSetup setup{.degrees = {.pp = 2}, .virtual_stages = 2, .dispatch = Dispatch::kDeduplicated};
-  EXPECT_TRUE(pairs_passes(setup));
-  setup.dispatch = Dispatch::kFlat;
-  EXPECT_FALSE(pairs_passes(setup));
-  setup.dispatch = Dispatch::kDeduplicated;
-  setup.virtual_stages = 1;
-  EXPECT_FALSE(pairs_passes(setup));
+  EXPECT_TRUE(pairs_passes({.overlap = Overlap::kMicroBatches}));
+  EXPECT_FALSE(pairs_passes({.overlap = Overlap::kChunks}));
+  EXPECT_FALSE(pairs_passes({.dispatch = Dispatch::kDeduplicated}));
+}
+
+TEST(CanPairPasses, OneStageWithTwoMicroBatchesAndInterleavedPipelines) {
+  TrainingSetup setup{.num_micro_batches = 2};
+  EXPECT_TRUE(can_pair_passes(setup));
+  setup.num_micro_batches = 1;
+  EXPECT_FALSE(can_pair_passes(setup));
+  setup = {.degrees = {.pp = 4}, .num_micro_batches = 8};
+  EXPECT_FALSE(can_pair_passes(setup));
+  setup.virtual_stages = 2;
+  EXPECT_TRUE(can_pair_passes(setup));
+  setup.pipeline = PipelineSchedule::kZeroBubble;
+  EXPECT_FALSE(can_pair_passes(setup));
+}
+
+TEST(UnpairedShare, CountsWarmUpAndOneMore) {
+  // One stage: the first of 8 forwards. 4 stages of 3 chunks each: 2 x 4 + 1 of 8 x 3; of 4 x 3 at most all.
+  TrainingSetup setup{.num_micro_batches = 8, .overlap = Overlap::kMicroBatches};
+  EXPECT_DOUBLE_EQ(unpaired_share(setup), 1.0 / 8.0);
+  setup.degrees.pp = 4;
+  setup.virtual_stages = 3;
+  EXPECT_DOUBLE_EQ(unpaired_share(setup), 9.0 / 24.0);
+  setup.num_micro_batches = 2;
+  EXPECT_EQ(unpaired_share(setup), 1.0);
+  setup.pipeline = PipelineSchedule::kDualPipe;
+  EXPECT_EQ(unpaired_share(setup), 0.0);
 }
 
 TEST(TrainingSetup, TextNamesWhatDiffersFromTheUsual) {
@@ -77,6 +99,13 @@ TEST(TrainingSetup, TextNamesWhatDiffersFromTheUsual) {
             "pp2 dp2 tp1 | edp1 ep2 esp1, 1 x 4, v3, ZeRO-3, full recompute, fp8, deduplicated dispatch");
   setup = {.degrees = {.pp = 4}, .pipeline = PipelineSchedule::kDualPipe, .stage_layers = {7, 8, 8, 5}};
   EXPECT_EQ(to_text(setup), "pp4 dp1 tp1 | edp1 ep1 esp1, 1 x 1, dualpipe, stages 7 8x2 5, ZeRO-1");
+}
+
+TEST(TrainingSetup, TextNamesWhatDispatchRunsBeside) {
+  EXPECT_EQ(to_text(TrainingSetup{.overlap = Overlap::kMicroBatches}),
+            "dp1 tp1 | edp1 ep1 esp1, 1 x 1, ZeRO-1, two micro-batches overlapped");
+  const TrainingSetup setup{.overlap = Overlap::kChunks, .forward_degree = 2, .backward_degree = 4};
+  EXPECT_EQ(to_text(setup), "dp1 tp1 | edp1 ep1 esp1, 1 x 1, ZeRO-1, chunks 2 forward 4 backward");
 }
 
 TEST(StageRecompute, IsSaidOnceWhereStagesAgree) {

@@ -38,6 +38,18 @@ TEST(DecidingTermOfSetups, IsTheOneThatAddsMostAndNamesItsTier) {
   EXPECT_FALSE(deciding_term(fastest, fastest));
 }
 
+TEST(HiddenPhrase, NamesWhatDispatchHidesBehind) {
+  FoundSetup found = with_terms(0.010, 0.002, 0.0);
+  EXPECT_EQ(hidden_phrase(found), "");
+  found.estimate.hidden = Seconds(0.0031);
+  found.setup.overlap = Overlap::kMicroBatches;
+  EXPECT_EQ(hidden_phrase(found), "hides 3.1 ms of dispatch behind the passes of another micro-batch");
+  found.setup.overlap = Overlap::kChunks;
+  found.setup.forward_degree = 4;
+  EXPECT_EQ(hidden_phrase(found),
+            "hides 3.1 ms of dispatch behind the experts, in 4 chunks forward and 1 chunk backward");
+}
+
 TEST(RankGrid, NamesBothGridsAndTheTierOfEveryGroup) {
   TrainingSetup setup;
   setup.degrees = {.pp = 2, .dp = 2, .cp = 1, .tp = 4, .edp = 1, .ep = 8, .esp = 1};

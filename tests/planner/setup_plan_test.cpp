@@ -40,6 +40,9 @@ SetupPlan example() {
   s.recompute = Recompute::kSelective;
   s.precision = Precision::kFp8;
   s.dispatch = Dispatch::kHierarchical2D;
+  s.overlap = Overlap::kChunks;
+  s.forward_degree = 2;
+  s.backward_degree = 8;
   s.expert_imbalance = 1.25;
   s.overlaps_tensor_parallel = true;
   s.sequence_parallel = s.fused_attention = s.folded = false;
@@ -104,6 +107,28 @@ TEST(SetupPlanFile, StagesThatRecomputeDifferentlyAreListed) {
               HasSubstr("found 1 stages, but pp is 2"));
   EXPECT_THAT(refusal("recompute: selective", "recompute: selective\n  stage_recompute: [full, none]"),
               HasSubstr("beside stage_recompute"));
+}
+
+TEST(SetupPlanFile, OlderFilesHaveNoChunksAndOverlapAsTheyWerePriced) {
+  std::string text = setup_plan_to_yaml(example());
+  for (const char* line : {"  overlap: chunks\n", "  r_fwd: 2\n", "  r_bwd: 8\n"}) {
+    ASSERT_NE(text.find(line), std::string::npos) << text;
+    text.erase(text.find(line), std::string(line).size());
+  }
+  const auto setup_of = [](const std::string& yaml) {
+    return parse_setup_plan(ConfigNode::parse(yaml, "s.yaml")).found.setup;
+  };
+  EXPECT_EQ(setup_of(text).overlap, Overlap::kMicroBatches);  // DualPipe
+  text.replace(text.find("dualpipe"), std::string("dualpipe").size(), "1f1b");
+  const TrainingSetup setup = setup_of(text);
+  EXPECT_EQ(setup.overlap, Overlap::kNone);
+  EXPECT_EQ(setup.forward_degree, 1);
+  EXPECT_EQ(setup.backward_degree, 1);
+  text.replace(text.find("dispatch: 2dh"), std::string("dispatch: 2dh").size(), "dispatch: deduplicated");
+  EXPECT_EQ(setup_of(text).overlap, Overlap::kMicroBatches);  // of an interleaved pipeline
+  EXPECT_THAT(refusal("overlap: chunks", "overlap: none"), HasSubstr("found 2 beside overlap none, expected 1"));
+  EXPECT_THAT(refusal("overlap: chunks", "overlap: some"), HasSubstr("none, chunks, two_micro_batches"));
+  EXPECT_THAT(refusal("r_fwd: 2", "r_fwd: 0"), HasSubstr("s.yaml:"));
 }
 
 TEST(SetupPlanFile, WrongKeysAreToldWithTheirPlace) {

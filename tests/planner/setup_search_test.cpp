@@ -61,6 +61,96 @@ TEST(SearchSetups, FindsWhatEnumerationFinds) {
   }
 }
 
+// Jobs whose fastest setup in chunks has different numbers of them.
+TEST(SearchSetups, NumbersOfChunksAreTheFastestOfAll) {
+  for (const Case& c : {Case{"mixtral_8x7b", "dgx_h100", {2, 8}}, Case{"qwen3_30b_a3b", "dgx_a100", {4, 8}},
+                        Case{"deepseek_v2", "dgx_b200", {8, 8}}, Case{"mixtral_8x22b", "dgx_h100", {6, 8}}}) {
+    SCOPED_TRACE(std::string(c.network) + " on " + c.cluster);
+    SetupRequest request = request_for(c.network, c.topology, 192);
+    request.overlap = Overlap::kChunks;
+    const Cluster cluster = cluster_of(c.cluster);
+    const FoundSetup best = search_setups(request, cluster).setups.at(0);
+    FoundSetup fastest = best;
+    for (const int forward : {1, 2, 4, 8}) {
+      for (const int backward : {1, 2, 4, 8}) {
+        request.forward_degree = forward;
+        request.backward_degree = backward;
+        for (const FoundSetup& found : search_setups(request, cluster).setups) {
+          EXPECT_EQ(found.setup.forward_degree, forward);
+          EXPECT_EQ(found.setup.backward_degree, backward);
+          if (found.estimate.total() < fastest.estimate.total()) fastest = found;
+        }
+      }
+    }
+    EXPECT_EQ(fastest.setup, best.setup) << to_text(fastest.setup);
+    std::printf("%s: %s\n", c.network, to_text(best.setup).c_str());
+  }
+}
+
+TEST(SearchSetups, OverlapCanBeFixed) {
+  SetupRequest request = request_for("mixtral_8x22b", {16, 8}, 256);
+  const Cluster cluster = cluster_of("dgx_h100");
+  const Seconds best = search_setups(request, cluster).setups.at(0).estimate.total();
+  for (const Overlap overlap : {Overlap::kNone, Overlap::kChunks, Overlap::kMicroBatches}) {
+    request.overlap = overlap;
+    const SetupResult result = search_setups(request, cluster);
+    ASSERT_FALSE(result.setups.empty()) << to_text(overlap);
+    EXPECT_EQ(result.setups.front().setup.overlap, overlap);
+    EXPECT_GE(result.setups.front().estimate.total(), best);
+    EXPECT_EQ(result.setups.front().estimate.hidden > Seconds(0.0), overlap != Overlap::kNone);
+  }
+  request.overlap = std::nullopt;
+  request.forward_degree = 3;  // none of those searched
+  const TrainingSetup three = search_setups(request, cluster).setups.at(0).setup;
+  EXPECT_EQ(three.overlap, Overlap::kChunks);
+  EXPECT_EQ(three.forward_degree, 3);
+}
+
+TEST(SearchSetups, TwoMicroBatchesNeedTwoAndNoFullRecomputation) {
+  // 16 devices, 16 samples: dp 16 has one micro-batch. DualPipe pairs them too, whatever is recomputed.
+  const Cluster cluster = cluster_of("dgx_h100");
+  SetupRequest request = request_for("olmoe_1b_7b", {2, 8}, 16);
+  request.overlap = Overlap::kMicroBatches;
+  request.pp = 1;
+  request.dp = 16;
+  EXPECT_EQ(search_setups(request, cluster).summary.setups, 0);
+  request.dp = 8;
+  request.top = 3;
+  const SetupResult found = search_setups(request, cluster);
+  ASSERT_FALSE(found.setups.empty());
+  for (const FoundSetup& setup : found.setups) EXPECT_NE(setup.setup.recompute, Recompute::kFull);
+  request.recompute = Recompute::kFull;
+  EXPECT_EQ(search_setups(request, cluster).summary.setups, 0);
+  request = request_for("mixtral_8x7b", {2, 8}, 192);
+  request.pp = 2;
+  request.overlap = Overlap::kMicroBatches;
+  request.recompute = Recompute::kFull;
+  EXPECT_EQ(search_setups(request, cluster).setups.at(0).setup.pipeline, PipelineSchedule::kDualPipe);
+}
+
+TEST(SearchSetups, ChunksWithoutAnythingToCutAreNone) {
+  // One chunk hides nothing but shared experts, and experts on one rank exchange nothing.
+  const Cluster cluster = cluster_of("dgx_h100");
+  SetupRequest request = request_for("mixtral_8x7b", {2, 8}, 64);
+  request.overlap = Overlap::kChunks;
+  request.forward_degree = request.backward_degree = 1;
+  EXPECT_EQ(search_setups(request, cluster).summary.setups, 0);
+  request = request_for("mixtral_8x7b", {2, 8}, 64);
+  request.overlap = Overlap::kChunks;
+  request.ep = request.esp = 1;
+  EXPECT_EQ(search_setups(request, cluster).summary.setups, 0);
+}
+
+TEST(SearchSetups, RefusesChunksThatCannotBe) {
+  const Cluster cluster = cluster_of("dgx_h100");
+  SetupRequest request = request_for("mixtral_8x7b", {2, 8}, 64);
+  request.backward_degree = 0;
+  EXPECT_THROW(static_cast<void>(search_setups(request, cluster)), ConfigError);
+  request.backward_degree = 2;
+  request.overlap = Overlap::kNone;
+  EXPECT_THROW(static_cast<void>(search_setups(request, cluster)), ConfigError);
+}
+
 TEST(SearchSetups, AnyNumberOfThreadsGivesTheSameAnswer) {
   SetupRequest request = request_for("mixtral_8x22b", {16, 8}, 256);
   request.top = 10;
@@ -280,6 +370,63 @@ TEST(SearchSetups, TheLargestRequestsAreAnsweredAtOnce) {
   request.sequence = 1 << 30;
   const SetupResult result = search_setups(request, cluster_of("dgx_h100"));
   EXPECT_TRUE(!result.setups.empty() || result.summary.nearest_miss);
+}
+
+// 1,024 small dense layers and one micro-batch of 16 samples on 16 nodes of 16 A100: hundreds of stages, of which few
+// have room to spare. It took over a minute.
+TEST(SearchSetups, AThousandLayersAreSplitAtOnce) {
+  SetupRequest request;
+  request.network = {.name = "deep",
+                     .vocabulary = 65538,
+                     .layers = 1024,
+                     .model_dim = 64,
+                     .heads = 16,
+                     .kv_heads = 16,
+                     .head_dim = 32,
+                     .dense = {.layers = {}, .hidden_dim = 64}};
+  for (int l = 0; l < 1024; ++l) request.network.dense.layers.push_back(l);
+  request.topology = {.nodes = 16, .devices_per_node = 16};
+  request.global_batch = 64;
+  request.sequence = 128;
+  request.dp = 1;
+  request.micro_batch = 16;
+  const Cluster cluster = cluster_of("dgx_a100");
+  const SetupResult fast = search_setups(request, cluster);
+  const SetupResult whole = search_setups_by_enumeration(request, cluster);
+  ASSERT_FALSE(fast.setups.empty());
+  EXPECT_EQ(fast.setups.front().setup, whole.setups.front().setup);
+  EXPECT_LT(fast.summary.search_time, Seconds(5.0));
+}
+
+// Sixteen times the layers of Mixtral-8x22B: little memory on many stages, each with a recomputation of its own.
+TEST(SearchSetups, ManyStagesShortOfMemoryAreSplitAtOnce) {
+  SetupRequest request = request_for("mixtral_8x22b", {128, 8}, 1024);
+  request.network.layers = 960;
+  request.threads = 1;
+  const SetupResult result = search_setups(request, cluster_of("dgx_h100"));
+  ASSERT_FALSE(result.setups.empty());
+  const TrainingSetup& best = result.setups.front().setup;
+  EXPECT_LT(result.summary.search_time, Seconds(10.0));  // 1.2 s; 8 to 15 s before
+  EXPECT_EQ(result.lower_bound(), result.setups.front().estimate.total());
+  const std::vector<int> stages = stage_layers(request.network, best);
+  EXPECT_EQ(std::accumulate(stages.begin(), stages.end(), 0), 960);
+}
+
+TEST(SearchSetups, WhatCannotFitIsToldAtOnceWithTheNearestMiss) {
+  SetupRequest request = request_for("deepseek_v3", {4, 8}, 256);
+  request.network.layers = 960;
+  const Cluster cluster = cluster_of("dgx_h100");
+  const SetupResult fast = search_setups(request, cluster);
+  EXPECT_TRUE(fast.setups.empty());
+  EXPECT_EQ(fast.summary.too_large, fast.summary.setups);
+  // The same miss as pricing all, in a part of the space.
+  request.tp = 8;
+  request.pp = 4;
+  const SetupResult part = search_setups(request, cluster);
+  const SetupResult whole = search_setups_by_enumeration(request, cluster);
+  ASSERT_TRUE(part.summary.nearest_miss.has_value());
+  EXPECT_EQ(part.summary.too_large, whole.summary.too_large);
+  EXPECT_EQ(part.summary.nearest_miss->setup, whole.summary.nearest_miss.value().setup);
 }
 
 }  // namespace

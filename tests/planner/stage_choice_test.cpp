@@ -182,7 +182,7 @@ TEST(StageChoice, WhatItAddsToAStepIsNeverLessThanItsBound) {
     StageChoice choice(network(), setup, cluster(), options);
     const std::optional<Seconds> added = choice.added_at_least();
     ASSERT_TRUE(added.has_value());
-    const Seconds step = estimate_step(network(), choice.choose(), cluster()).total();
+    const Seconds step = estimate_step(network(), choice.choose().value(), cluster()).total();
     EXPECT_GE(step, (even + *added) * (1.0 - 1e-12)) << share;
   }
 }

@@ -136,6 +136,8 @@ class WithoutTraining(CommandLine):
         plan = json.loads(self.plan("--json", "--fix", "tp=2,esp=2", "--schedule", "tutel", "--r-fwd", 3).stdout)
         self.assertEqual((plan["layout"]["tp"], plan["layout"]["esp"]), (2, 2))
         self.assertEqual((plan["schedule"], plan["r_fwd"]), ("tutel", 3))
+        fixed = json.loads(self.plan("--json", "--fix", "tp=2,esp=2,r_fwd=3", "--schedule", "tutel").stdout)
+        self.assertEqual(fixed["r_fwd"], 3)
 
     def test_plan_tells_how_it_chose(self):
         notes = json.loads(self.plan("--json", "--schedule", "searched", "--fix", "ep=2").stdout)["notes"]
@@ -169,6 +171,11 @@ class WithoutTraining(CommandLine):
         self.assert_fails(plan("--nodes", 128, "--precision", "fp7"), 2, "fp7", "bf16")
         self.assert_fails(plan("--nodes", 128, "--recompute", "some"), 2, "some", "none, selective, full")
         self.assert_fails(plan("--nodes", 128, "--balance", 0.5), 2, "--balance")
+        self.assert_fails(plan("--nodes", 128, "--overlap", "some"), 2, "some", "none, chunks, two_micro_batches")
+        self.assert_fails(plan("--nodes", 128, "--fix", "overlap=two_micro_batches,r_fwd=2"), 2, "2 chunks", "not two")
+        self.assert_fails(self.plan("--fix", "overlap=chunks"), 2, "overlap=chunks")
+        chunks = json.loads(plan("--nodes", 128, "--json", "--fix", "overlap=chunks,r_fwd=2", "--r-bwd", 4).stdout)
+        self.assertEqual((chunks["overlap"], chunks["r_fwd"], chunks["r_bwd"]), ("chunks", 2, 4))
         self.assert_fails(self.plan("--balance", 1.5), 2, "measured cluster")
         full = json.loads(plan("--nodes", 128, "--json", "--recompute", "full", "--balance", 1.5).stdout)
         self.assertEqual((full["recompute"], full["balance"]), ("full", 1.5))
@@ -495,6 +502,9 @@ repeats: 2
                                statistics.median(abs(float(row["error"])) for row in rows))
         self.assert_regret(summary, rows)
         self.assert_speedup(summary, rows)
+        self.assert_details(summary, rows, self.rows("details.csv"))
+        self.assertNotIn("final", summary)
+        self.assertFalse((self.folder / "out/final.csv").exists())
 
     def assert_regret(self, summary, rows):
         regrets = []
@@ -511,6 +521,41 @@ repeats: 2
                   for name, layout, schedule in measured if schedule == "tutel"]
         self.assertEqual(summary["speedup_cases"]["fsmoe"], len(ratios))
         self.assertAlmostEqual(summary["speedup"]["fsmoe"], statistics.geometric_mean(ratios))
+
+    def assert_details(self, summary, rows, details):
+        bounds = [float(row["measured_s"]) / float(detail["lower_bound_s"]) for row, detail in zip(rows, details)]
+        self.assertAlmostEqual(summary["measured_over_lower_bound"], statistics.geometric_mean(bounds))
+        for place, row in enumerate(rows):
+            self.assertLessEqual(float(details[place]["lower_bound_s"]), float(row["predicted_s"]))
+            if row["schedule"] == "sequential":
+                simulated = json.loads(sextant("simulate", "--plan", self.folder / f"out/plans/{place + 1:03}.yaml",
+                                               "--cluster", self.folder / "out/cluster.yaml", "--json").stdout)
+                share = simulated["exposed_communication_s"] / simulated["step_time_s"]
+                same = [float(detail["communication_share"]) for detail in details
+                        if (detail["name"], detail["layout"]) == (row["name"], row["layout"])]
+                self.assertEqual(len(same), 3)
+                for found in same:
+                    self.assertAlmostEqual(found, share)
+
+    def test_a_final_round_measures_the_pick_and_the_fastest_again(self):
+        final = "final: {plans: 2, repeats: 2, steps: 4}\n"
+        text = self.FILE.replace("reference: tutel", "reference: [tutel, sequential]") + final
+        result = self.experiment(text=text)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("measuring 6 plans again", result.stderr)
+        self.assertIn("times as fast as sequential", result.stdout)
+        summary = json.loads((self.folder / "out/summary.json").read_text())
+        again = self.rows("final.csv")
+        for name in summary["final"]["names"]:
+            group = [row for row in again if row["name"] == name["name"]]
+            self.assertEqual([len(group), name["plans"], len(name["regret_by_repeat"])], [3, 3, 2])
+            picked = [row for row in group if row["picked"] == "1"]
+            fastest = min(float(row["final_s"]) for row in group)
+            self.assertEqual([int(row["plan"]) for row in picked], [name["picked"]["plan"]])
+            self.assertAlmostEqual(name["regret"], float(picked[0]["final_s"]) / fastest - 1)
+            self.assertEqual(float(picked[0]["predicted_s"]),
+                             min(float(row["predicted_s"]) for row in self.rows("results.csv")
+                                 if row["name"] == name["name"]))
 
     def test_every_row_leaves_its_plan_and_its_details(self):
         self.assertEqual(self.experiment().returncode, 0)

@@ -44,6 +44,22 @@ TEST(SetupTable, EveryRunnerUpNamesTheTermThatDecides) {
   EXPECT_THAT(setup_summary(result.summary), HasSubstr("pruned"));
 }
 
+TEST(SetupTable, SaysWhatChunksHide) {
+  SetupRequest asked = request("mixtral_8x22b", 16);
+  asked.overlap = Overlap::kChunks;
+  asked.forward_degree = 2;
+  asked.backward_degree = 4;
+  asked.top = 1;
+  const SetupResult result = search_setups(asked, cluster());
+  EXPECT_THAT(setup_table(asked, cluster(), result),
+              testing::ContainsRegex("hides .* of dispatch behind the experts, in 2 chunks forward and 4 chunks back"));
+  const auto json = nlohmann::json::parse(setup_result_json(asked, cluster(), result));
+  EXPECT_EQ(json["overlap"], "chunks");
+  EXPECT_EQ(json["r_fwd"], 2);
+  EXPECT_EQ(json["r_bwd"], 4);
+  EXPECT_EQ(json["hidden_dispatch_s"], result.setups.front().estimate.hidden.value());
+}
+
 TEST(SetupAssumptions, NameWhatBindsTheBalanceAndEveryDefault) {
   const SetupRequest asked = request("mixtral_8x22b", 16);
   const SetupResult result = search_setups(asked, cluster());
@@ -64,6 +80,8 @@ TEST(SetupJson, HasEverythingThatProgramsNeed) {
                           "schedule",
                           "r_fwd",
                           "r_bwd",
+                          "overlap",
+                          "hidden_dispatch_s",
                           "step_time_s",
                           "step_time_interval_s",
                           "lower_bound_s",

@@ -153,13 +153,19 @@ DegreeChoice read_degrees(const ConfigNode& node) {
   return {read_degree(node["forward"]), read_degree(node["backward"])};
 }
 
-Policy read_reference(const ConfigNode& root, const std::vector<Policy>& schedules) {
-  if (!root.has("reference")) return schedules.front();
-  const Policy reference = read_policy(root["reference"]);
-  if (std::ranges::count(schedules, reference) == 0) {
+// Those named; otherwise Tutel and sequential where both are run, the first of all where not.
+std::vector<Policy> read_references(const ConfigNode& root, const std::vector<Policy>& schedules) {
+  const auto is_run = [&](Policy policy) { return std::ranges::count(schedules, policy) > 0; };
+  if (!root.has("reference")) {
+    if (is_run(Policy::kTutel) && is_run(Policy::kSequential)) return {Policy::kTutel, Policy::kSequential};
+    return {schedules.front()};
+  }
+  const std::vector<Policy> references = read_policies(root["reference"]);
+  for (const Policy reference : references) {
+    if (is_run(reference)) continue;
     root["reference"].fail(fmt::format("{} is none of the schedules of this experiment", to_text(reference)));
   }
-  return reference;
+  return references;
 }
 
 std::optional<fs::path> read_path(const ConfigNode& root, const char* key, const fs::path& folder) {
@@ -173,8 +179,23 @@ bool reads_quick(const ConfigNode& node) {
   node.fail("expected quick or full");
 }
 
+// `steps` are those of the experiment where the round has none of its own.
+FinalRound read_final_round(const ConfigNode& node, int steps) {
+  node.expect_keys({"plans", "repeats"}, {"steps"});
+  return {.plans = static_cast<int>(node["plans"].as_int(1, kMaxSteps)),
+          .repeats = static_cast<int>(node["repeats"].as_int(1, kMaxSteps)),
+          .steps = node.has("steps") ? static_cast<int>(node["steps"].as_int(1, kMaxSteps)) : steps};
+}
+
 std::int64_t read_count(const ConfigNode& node) {
   return node.as_int(1, kMaxCount);
+}
+
+// 16, or {per_rank: 4}.
+BatchSize read_batch(const ConfigNode& node) {
+  if (!node.is_map()) return {.samples = read_count(node), .is_per_rank = false};
+  node.expect_keys({"per_rank"});
+  return {.samples = read_count(node["per_rank"]), .is_per_rank = true};
 }
 
 }  // namespace
@@ -184,14 +205,14 @@ Experiment load_experiment(const fs::path& path) {
   root.expect_schema(kSchema);
   root.expect_keys(
       {"schema", "networks", "batch", "sequence", "layouts", "schedules", "steps", "warmup_steps", "repeats"},
-      {"cluster", "profile", "micro_batch", "degrees", "reference", "data"});
+      {"cluster", "profile", "micro_batch", "degrees", "reference", "data", "final"});
   const fs::path folder = path.parent_path();
   Experiment experiment;
   experiment.cluster = read_path(root, "cluster", folder);
   if (root.has("profile")) experiment.quick_profile = reads_quick(root["profile"]);
   experiment.data = read_path(root, "data", folder);
   experiment.networks = read_networks(root["networks"], folder);
-  experiment.batches = read_list<std::int64_t>(root["batch"], read_count);
+  experiment.batches = read_list<BatchSize>(root["batch"], read_batch);
   experiment.sequences = read_list<std::int64_t>(root["sequence"], read_count);
   experiment.micro_batches = {std::nullopt};
   if (root.has("micro_batch")) {
@@ -205,10 +226,11 @@ Experiment load_experiment(const fs::path& path) {
   experiment.schedules = read_policies(root["schedules"]);
   experiment.degrees = {DegreeChoice{}};
   if (root.has("degrees")) experiment.degrees = read_list<DegreeChoice>(root["degrees"], read_degrees);
-  experiment.reference = read_reference(root, experiment.schedules);
+  experiment.references = read_references(root, experiment.schedules);
   experiment.steps = static_cast<int>(root["steps"].as_int(1, kMaxSteps));
   experiment.warmup_steps = static_cast<int>(root["warmup_steps"].as_int(0, kMaxSteps));
   experiment.repeats = static_cast<int>(root["repeats"].as_int(1, kMaxSteps));
+  if (root.has("final")) experiment.final_round = read_final_round(root["final"], experiment.steps);
   return experiment;
 }
 

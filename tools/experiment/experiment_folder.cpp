@@ -54,7 +54,8 @@ ExperimentFolder::ExperimentFolder(fs::path path, bool replaces) : path_(std::mo
     throw ConfigError(fmt::format(
         "{}: holds a finished experiment or run; choose another folder or replace it with --force", path_.string()));
   }
-  for (const char* name : std::array{kSummary, "results.csv", "details.csv", "cluster.yaml", "experiment.yaml"}) {
+  for (const char* name :
+       std::array{kSummary, "results.csv", "details.csv", "final.csv", "cluster.yaml", "experiment.yaml"}) {
     remove_file(path_ / name);
   }
   create_folder(path_ / "plans");
@@ -73,6 +74,9 @@ void ExperimentFolder::write(const fs::path& experiment_file, const Cluster& clu
   }
   write_file_atomically(path_ / "results.csv", results_csv(results.rows));
   write_file_atomically(path_ / "details.csv", details_csv(results.rows));
+  if (!results.finalists.empty()) {
+    write_file_atomically(path_ / "final.csv", final_csv(results.rows, results.finalists));
+  }
   write_file_atomically(path_ / kSummary, experiment_json(results));
 }
 

@@ -5,6 +5,7 @@
 //   plans/NNN.yaml    the plan of every row, for sextant train, simulate and report
 //   results.csv       predicted beside measured, a row a plan
 //   details.csv       what else is known of the same rows
+//   final.csv         where there was a final round, what its plans took when they were measured again
 //   summary.json      errors, order and speed-ups; written last: its presence says the experiment finished
 #pragma once
 

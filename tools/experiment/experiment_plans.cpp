@@ -70,7 +70,8 @@ class ExperimentPlanner {
 
   ExperimentPlans run() {
     for (const Network& network : experiment_.networks) {
-      for (const std::int64_t batch : experiment_.batches) {
+      for (const BatchSize& choice : experiment_.batches) {
+        const std::int64_t batch = choice.on(topology_.num_ranks());
         for (const std::int64_t sequence : experiment_.sequences) {
           for (const auto& micro_batch : experiment_.micro_batches)
             plan_problem({network, batch, sequence, micro_batch});
@@ -195,11 +196,12 @@ class ExperimentPlanner {
 
 }  // namespace
 
-std::vector<std::int64_t> possible_micro_batches(const Experiment& experiment) {
+std::vector<std::int64_t> possible_micro_batches(const Experiment& experiment, int num_ranks) {
   std::set<std::int64_t> sizes;
   for (const std::optional<std::int64_t>& listed : experiment.micro_batches) {
     if (listed) sizes.insert(*listed);
-    for (const std::int64_t batch : experiment.batches) {
+    for (const BatchSize& choice : experiment.batches) {
+      const std::int64_t batch = choice.on(num_ranks);
       for (std::int64_t size = 1; !listed && size <= batch; ++size) {
         if (batch % size == 0) sizes.insert(size);
       }

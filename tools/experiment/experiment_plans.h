@@ -33,7 +33,7 @@ struct ExperimentPlans {
 };
 
 // Ascending: those listed, and where the planner chooses every divisor of a batch.
-[[nodiscard]] std::vector<std::int64_t> possible_micro_batches(const Experiment& experiment);
+[[nodiscard]] std::vector<std::int64_t> possible_micro_batches(const Experiment& experiment, int num_ranks);
 
 // In the order of the file: networks, batches, sequences, micro-batches, layouts, schedules, degrees.
 // Deterministic. `on_point` is called after every point with the number of points so far.

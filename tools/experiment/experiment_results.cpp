@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/statistics.h"
+#include "tools/experiment/experiment_speedups.h"
 
 namespace sextant {
 namespace {
@@ -37,31 +38,47 @@ Json accuracy_json(const Accuracy& a) {
           {"kendall_tau", optional_json(a.kendall_tau)}, {"regret", optional_json(a.regret)}};
 }
 
-std::string plan_text(const ExperimentRow& row) {
-  return fmt::format("{} {} {}/{}", row.schedule, row.layout, row.forward_degree, row.backward_degree);
-}
-
-Json name_json(const RowGroup& group) {
-  const auto predicted = std::ranges::min_element(group.rows, {}, &ExperimentRow::predicted);
-  const auto measured =
-      std::ranges::min_element(group.rows, {}, [](const ExperimentRow& row) { return row.measured.median; });
-  Json json{{"name", group.key}, {"plans", group.rows.size()}};
-  json.update(accuracy_json(accuracy(group.rows, &ExperimentRow::predicted)));
-  json["predicted_fastest"] = plan_text(*predicted);
-  json["measured_fastest"] = plan_text(*measured);
-  return json;
-}
-
 Json names_json(std::span<const ExperimentRow> rows) {
   Json list = Json::array();
-  for (const RowGroup& group : group_rows(rows, &ExperimentRow::name)) list.push_back(name_json(group));
+  for (const RowGroup& group : group_rows(rows, &ExperimentRow::name)) {
+    list.push_back({{"name", group.key}, {"plans", group.rows.size()}});
+    list.back().update(accuracy_json(accuracy(group.rows, &ExperimentRow::predicted)));
+  }
   return list;
+}
+
+Json chosen_plan_json(const ExperimentRow& row, std::size_t index, Seconds measured) {
+  return {{"plan", index + 1},
+          {"schedule", row.schedule},
+          {"layout", row.layout},
+          {"r_fwd", row.forward_degree},
+          {"r_bwd", row.backward_degree},
+          {"predicted_s", row.predicted.value()},
+          {"measured_s", measured.value()}};
+}
+
+// Null where no name has two plans to choose from.
+Json choice_json(std::span<const ExperimentRow> rows, const std::vector<NameChoice>& choices) {
+  const std::optional<ChoiceScore> score = choice_score(choices);
+  if (!score) return nullptr;
+  Json json{{"mean_regret", score->mean_regret}, {"worst_regret", score->worst_regret}, {"names", Json::array()}};
+  for (const NameChoice& choice : choices) {
+    Json of_name{{"name", choice.name},
+                 {"plans", choice.plans},
+                 {"regret", choice.regret()},
+                 {"picked", chosen_plan_json(rows[choice.picked], choice.picked, choice.picked_time)},
+                 {"fastest", chosen_plan_json(rows[choice.fastest], choice.fastest, choice.fastest_time)}};
+    if (!choice.regret_by_repeat.empty()) of_name["regret_by_repeat"] = choice.regret_by_repeat;
+    json["names"].push_back(std::move(of_name));
+  }
+  return json;
 }
 
 Json by_schedule_json(std::span<const ExperimentRow> rows) {
   Json json = Json::object();
   for (const RowGroup& group : group_rows(rows, &ExperimentRow::schedule)) {
     json[group.key] = accuracy_json(accuracy(group.rows, &ExperimentRow::predicted));
+    json[group.key]["measured_over_lower_bound"] = measured_over_lower_bound(group.rows);
     json[group.key]["plans"] = group.rows.size();
   }
   return json;
@@ -77,6 +94,7 @@ Json rows_json(std::span<const ExperimentRow> rows) {
                     {"r_bwd", row.backward_degree},
                     {"predicted_s", row.predicted.value()},
                     {"predicted_uncontended_s", row.uncontended.value()},
+                    {"lower_bound_s", row.lower_bound.value()},
                     {"measured_s", row.measured.median.value()},
                     {"measured_p10_s", row.measured.p10.value()},
                     {"measured_p90_s", row.measured.p90.value()}});
@@ -104,29 +122,30 @@ Json speedup_json(const std::vector<Speedup>& speedups, Value Speedup::*member) 
   return json;
 }
 
-// How much the machine itself changed between the repeats of one plan.
-double median_repeat_spread(std::span<const ExperimentRow> rows) {
-  std::vector<double> spreads;
-  for (const ExperimentRow& row : rows) spreads.push_back(row.repeat_spread);
-  return quantile(spreads, 0.5);
-}
-
-std::string accuracy_text(const char* label, const Accuracy& a) {
-  const std::string tau = a.kendall_tau ? fmt::format("{:.3f}", *a.kendall_tau) : "-";
-  const std::string regret = a.regret ? fmt::format("{:.1f} %", 100.0 * *a.regret) : "-";
-  return fmt::format("{:<24}{:>10.1f} %{:>8.1f} %{:>+8.1f} %{:>8}{:>10}\n", label, 100.0 * a.median_abs_error,
-                     100.0 * a.p95_abs_error, 100.0 * a.median_error, tau, regret);
-}
-
-std::string speedup_text(const std::vector<Speedup>& speedups, const std::string& reference) {
-  if (speedups.empty()) return "";
-  std::string text = fmt::format("\n{:<24}{:>11}{:>11}{:>13}{:>8}\n", "faster than " + reference, "measured",
-                                 "predicted", "uncontended", "cases");
-  for (const Speedup& s : speedups) {
-    text += fmt::format("{:<24}{:>10.3f}x{:>10.3f}x{:>12.3f}x{:>8}\n", s.schedule, s.measured, s.predicted,
-                        s.uncontended, s.cases);
+// Over one reference, in one group of cases.
+Json speedup_group_json(const CaseGroup& group, const std::string& reference) {
+  Json schedules = Json::object();
+  for (const Speedup& s : speedups(group.rows, reference)) {
+    schedules[s.schedule] = {{"measured", s.measured},
+                             {"predicted", s.predicted},
+                             {"without_contention", s.uncontended},
+                             {"cases", s.cases}};
   }
-  return text;
+  Json share;
+  if (group.share) share = {group.share->least, group.share->largest};
+  return {{"over", reference},
+          {"group", group.label},
+          {"communication_share", std::move(share)},
+          {"cases", group.cases},
+          {"schedules", std::move(schedules)}};
+}
+
+Json speedup_groups_json(std::span<const ExperimentRow> rows, const std::vector<std::string>& references) {
+  Json list = Json::array();
+  for (const std::string& reference : references) {
+    for (const CaseGroup& group : case_groups(rows)) list.push_back(speedup_group_json(group, reference));
+  }
+  return list;
 }
 
 }  // namespace
@@ -144,44 +163,65 @@ std::string results_csv(std::span<const ExperimentRow> rows) {
 std::string details_csv(std::span<const ExperimentRow> rows) {
   std::string text =
       "name,schedule,layout,r_fwd,r_bwd,micro_batch,num_micro_batches,predicted_low_s,predicted_high_s,"
-      "predicted_uncontended_s,measured_mean_s,repeat_spread\n";
+      "predicted_uncontended_s,measured_mean_s,repeat_spread,lower_bound_s,communication_share\n";
   for (const ExperimentRow& row : rows) {
-    text += fmt::format("{},{},{},{},{},{},{},{}\n", key_fields(row), row.micro_batch, row.num_micro_batches,
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{}\n", key_fields(row), row.micro_batch, row.num_micro_batches,
                         row.predicted_low.value(), row.predicted_high.value(), row.uncontended.value(),
-                        row.measured.mean.value(), row.repeat_spread);
+                        row.measured.mean.value(), row.repeat_spread, row.lower_bound.value(),
+                        row.communication_share ? fmt::format("{}", *row.communication_share) : "");
+  }
+  return text;
+}
+
+double median_repeat_spread(std::span<const ExperimentRow> rows) {
+  std::vector<double> spreads;
+  for (const ExperimentRow& row : rows) spreads.push_back(row.repeat_spread);
+  return quantile(spreads, 0.5);
+}
+
+std::string final_csv(std::span<const ExperimentRow> rows, std::span<const Finalist> finalists) {
+  std::string text =
+      "name,schedule,layout,r_fwd,r_bwd,plan,predicted_s,measured_s,final_s,final_p10_s,final_p90_s,repeat_spread,"
+      "picked\n";
+  const std::vector<NameChoice> judged = final_choices(rows, finalists);
+  for (const Finalist& finalist : finalists) {
+    const ExperimentRow& row = rows[finalist.row];
+    const TimeStatistics again = finalist.statistics();
+    const bool is_picked = std::ranges::count(judged, finalist.row, &NameChoice::picked) > 0;
+    text += fmt::format("{},{},{},{},{},{},{},{},{}\n", key_fields(row), finalist.row + 1, row.predicted.value(),
+                        row.measured.median.value(), again.median.value(), again.p10.value(), again.p90.value(),
+                        repeat_spread(finalist.times), is_picked ? 1 : 0);
   }
   return text;
 }
 
 std::string experiment_json(const ExperimentResults& results) {
-  const std::vector<Speedup> over_reference = speedups(results.rows, results.reference);
+  const std::vector<Speedup> over_reference = speedups(results.rows, results.references.front());
   Json json{{"schema", kExperimentSchema},     {"date", results.date},
             {"backend", results.backend},      {"machine", results.machine},
             {"nodes", results.topology.nodes}, {"devices_per_node", results.topology.devices_per_node},
             {"plans", results.rows.size()}};
   json.update(accuracy_json(accuracy(results.rows, &ExperimentRow::predicted)));
   json["without_contention"] = accuracy_json(accuracy(results.rows, &ExperimentRow::uncontended));
+  json["measured_over_lower_bound"] = measured_over_lower_bound(results.rows);
   json["repeat_spread"] = median_repeat_spread(results.rows);
-  json["reference"] = results.reference;
+  json["choice"] = choice_json(results.rows, choices(results.rows));
+  if (!results.finalists.empty()) {
+    json["final"] = choice_json(results.rows, final_choices(results.rows, results.finalists));
+    json["final"]["repeats"] = results.finalists.front().times.size();
+  }
+  json["reference"] = results.references.front();
   json["speedup"] = speedup_json(over_reference, &Speedup::measured);
   json["speedup_predicted"] = speedup_json(over_reference, &Speedup::predicted);
   json["speedup_without_contention"] = speedup_json(over_reference, &Speedup::uncontended);
   json["speedup_cases"] = speedup_json(over_reference, &Speedup::cases);
+  json["references"] = results.references;
+  json["speedups"] = speedup_groups_json(results.rows, results.references);
   json["by_schedule"] = by_schedule_json(results.rows);
   json["names"] = names_json(results.rows);
   json["rows"] = rows_json(results.rows);
   json["skipped"] = skipped_json(results.skipped);
   return json.dump() + "\n";
-}
-
-std::string experiment_text(const ExperimentResults& results) {
-  std::string text = fmt::format("{:<24}{:>12}{:>10}{:>10}{:>8}{:>10}\n", "prediction", "median |e|", "p95 |e|",
-                                 "median e", "tau", "regret");
-  text += accuracy_text("with contention", accuracy(results.rows, &ExperimentRow::predicted));
-  text += accuracy_text("without contention", accuracy(results.rows, &ExperimentRow::uncontended));
-  text += speedup_text(speedups(results.rows, results.reference), results.reference);
-  return text + fmt::format("\n{} plans, {} skipped; the median of a plan moved by {:.1f} % between its repeats\n",
-                            results.rows.size(), results.skipped.size(), 100.0 * median_repeat_spread(results.rows));
 }
 
 }  // namespace sextant

@@ -1,10 +1,12 @@
-// The files and the table in which an experiment tells what it found.
+// The files in which an experiment tells what it found; the table is in experiment_text.h.
 #pragma once
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "models/layout.h"
+#include "tools/experiment/experiment_choice.h"
 #include "tools/experiment/experiment_plans.h"
 #include "tools/experiment/experiment_rows.h"
 
@@ -15,6 +17,9 @@ namespace sextant {
 [[nodiscard]] std::string results_csv(std::span<const ExperimentRow> rows);
 // details.csv: what else is known of the same rows, in the same order.
 [[nodiscard]] std::string details_csv(std::span<const ExperimentRow> rows);
+// final.csv: name, schedule, layout, r_fwd, r_bwd, plan (its file's number), predicted_s, measured_s as in
+// results.csv, then of the final round final_s, final_p10_s, final_p90_s, repeat_spread, and picked (1 or 0).
+[[nodiscard]] std::string final_csv(std::span<const ExperimentRow> rows, std::span<const Finalist> finalists);
 
 inline constexpr const char* kExperimentSchema = "sextant/experiment_summary@1";
 
@@ -22,15 +27,16 @@ inline constexpr const char* kExperimentSchema = "sextant/experiment_summary@1";
 struct ExperimentResults {
   std::span<const ExperimentRow> rows;
   std::span<const SkippedPlan> skipped;
-  std::string reference;  // speed-ups are over this schedule
+  std::span<const Finalist> finalists;  // empty: no final round
+  std::vector<std::string> references;  // speed-ups are over each of these schedules
   std::string backend;
   std::string machine;
   std::string date;  // of the end, ISO 8601
   Topology topology;
 };
-// summary.json, on one line.
+// summary.json, on one line. REQUIRES: at least one row and one reference.
 [[nodiscard]] std::string experiment_json(const ExperimentResults& results);
-// The table that ends an experiment on the terminal.
-[[nodiscard]] std::string experiment_text(const ExperimentResults& results);
+// How much the machine itself changed between the repeats of one plan: median over the rows.
+[[nodiscard]] double median_repeat_spread(std::span<const ExperimentRow> rows);
 
 }  // namespace sextant

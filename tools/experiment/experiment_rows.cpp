@@ -1,6 +1,8 @@
 #include "tools/experiment/experiment_rows.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <utility>
 
 #include "models/statistics.h"
@@ -18,59 +20,10 @@ std::vector<Comparison> comparisons(std::span<const ExperimentRow> rows, Seconds
   return result;
 }
 
-double repeat_spread(const StepTimes& times) {
-  std::vector<Seconds> medians;
-  for (const std::vector<Seconds>& repeat : times) medians.push_back(time_statistics(repeat).median);
-  const auto [least, largest] = std::ranges::minmax(medians);
-  return largest / least - 1.0;
-}
-
 std::optional<double> mean_or_none(const std::vector<double>& values) {
   if (values.empty()) return std::nullopt;
   return mean(values);
 }
-
-// The row of `schedule` that is predicted fastest; null where it has none.
-const ExperimentRow* fastest(const std::vector<ExperimentRow>& rows, const std::string& schedule) {
-  const ExperimentRow* best = nullptr;
-  for (const ExperimentRow& row : rows) {
-    if (row.schedule == schedule && (best == nullptr || row.predicted < best->predicted)) best = &row;
-  }
-  return best;
-}
-
-// Rows of one name and layout, for every such pair.
-std::vector<RowGroup> cases_of(std::span<const ExperimentRow> rows) {
-  std::vector<RowGroup> cases;
-  for (const RowGroup& group : group_rows(rows, &ExperimentRow::name)) {
-    std::ranges::move(group_rows(group.rows, &ExperimentRow::layout), std::back_inserter(cases));
-  }
-  return cases;
-}
-
-// Of one schedule, absent where it ran beside the reference nowhere.
-std::optional<Speedup> speedup(const std::vector<RowGroup>& cases, const std::string& schedule,
-                               const std::string& reference) {
-  std::vector<double> measured;
-  std::vector<double> predicted;
-  std::vector<double> uncontended;
-  for (const RowGroup& group : cases) {
-    const ExperimentRow* row = fastest(group.rows, schedule);
-    const ExperimentRow* base = fastest(group.rows, reference);
-    if (row == nullptr || base == nullptr) continue;
-    measured.push_back(base->measured.median / row->measured.median);
-    predicted.push_back(base->predicted / row->predicted);
-    uncontended.push_back(base->uncontended / row->uncontended);
-  }
-  if (measured.empty()) return std::nullopt;
-  return Speedup{.schedule = schedule,
-                 .cases = static_cast<int>(measured.size()),
-                 .measured = geometric_mean(measured),
-                 .predicted = geometric_mean(predicted),
-                 .uncontended = geometric_mean(uncontended)};
-}
-
-}  // namespace
 
 ExperimentRow make_row(const ExperimentPlan& plan, const CostModel& costs, const StepTimes& times) {
   const Plan& p = plan.plan;
@@ -89,8 +42,34 @@ ExperimentRow make_row(const ExperimentPlan& plan, const CostModel& costs, const
           .predicted_low = prediction.step_time_low,
           .predicted_high = prediction.step_time_high,
           .uncontended = predict_step(p, &uncontended).step_time,
+          .lower_bound = p.prediction.lower_bound,
+          .exposed = prediction.exposed_communication,
           .measured = time_statistics(std::move(all)),
           .repeat_spread = repeat_spread(times)};
+}
+
+// Of the rows of one name and layout.
+std::optional<double> communication_share(std::span<const ExperimentRow> rows) {
+  const ExperimentRow* serial = fastest_predicted(rows, to_text(Policy::kSequential));
+  if (serial == nullptr) return std::nullopt;
+  return serial->exposed / serial->predicted;
+}
+
+}  // namespace
+
+double repeat_spread(const StepTimes& times) {
+  std::vector<Seconds> medians;
+  for (const std::vector<Seconds>& repeat : times) medians.push_back(time_statistics(repeat).median);
+  const auto [least, largest] = std::ranges::minmax(medians);
+  return largest / least - 1.0;
+}
+
+std::vector<ExperimentRow> make_rows(std::span<const ExperimentPlan> plans, const CostModel& costs,
+                                     std::span<const StepTimes> times) {
+  std::vector<ExperimentRow> rows;
+  for (std::size_t i = 0; i < plans.size(); ++i) rows.push_back(make_row(plans[i], costs, times[i]));
+  set_communication_shares(rows);
+  return rows;
 }
 
 std::vector<RowGroup> group_rows(std::span<const ExperimentRow> rows, std::string ExperimentRow::*member) {
@@ -101,6 +80,30 @@ std::vector<RowGroup> group_rows(std::span<const ExperimentRow> rows, std::strin
     group->rows.push_back(row);
   }
   return groups;
+}
+
+std::vector<RowGroup> case_rows(std::span<const ExperimentRow> rows) {
+  std::vector<RowGroup> cases;
+  for (const RowGroup& group : group_rows(rows, &ExperimentRow::name)) {
+    std::ranges::move(group_rows(group.rows, &ExperimentRow::layout), std::back_inserter(cases));
+  }
+  return cases;
+}
+
+const ExperimentRow* fastest_predicted(std::span<const ExperimentRow> rows, const std::string& schedule) {
+  const ExperimentRow* best = nullptr;
+  for (const ExperimentRow& row : rows) {
+    if (row.schedule == schedule && (best == nullptr || row.predicted < best->predicted)) best = &row;
+  }
+  return best;
+}
+
+void set_communication_shares(std::span<ExperimentRow> rows) {
+  std::map<std::pair<std::string, std::string>, std::optional<double>> shares;
+  for (const RowGroup& group : case_rows(rows)) {
+    shares[{group.rows.front().name, group.key}] = communication_share(group.rows);
+  }
+  for (ExperimentRow& row : rows) row.communication_share = shares.at({row.name, row.layout});
 }
 
 Accuracy accuracy(std::span<const ExperimentRow> rows, Seconds ExperimentRow::*predicted) {
@@ -124,14 +127,10 @@ Accuracy accuracy(std::span<const ExperimentRow> rows, Seconds ExperimentRow::*p
           .regret = mean_or_none(regrets)};
 }
 
-std::vector<Speedup> speedups(std::span<const ExperimentRow> rows, const std::string& reference) {
-  const std::vector<RowGroup> cases = cases_of(rows);
-  std::vector<Speedup> result;
-  for (const RowGroup& of_schedule : group_rows(rows, &ExperimentRow::schedule)) {
-    if (of_schedule.key == reference) continue;
-    if (std::optional<Speedup> found = speedup(cases, of_schedule.key, reference)) result.push_back(std::move(*found));
-  }
-  return result;
+double measured_over_lower_bound(std::span<const ExperimentRow> rows) {
+  std::vector<double> ratios;
+  for (const ExperimentRow& row : rows) ratios.push_back(row.measured.median / row.lower_bound);
+  return geometric_mean(ratios);
 }
 
 }  // namespace sextant

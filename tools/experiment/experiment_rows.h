@@ -25,12 +25,19 @@ struct ExperimentRow {
   Seconds predicted{};
   Seconds predicted_low{};
   Seconds predicted_high{};
-  Seconds uncontended{};       // predicted for the same plan with every slow-down 1
+  Seconds uncontended{};  // predicted for the same plan with every slow-down 1
+  Seconds lower_bound{};  // no order of this layout's tasks is faster on the model (step_lower_bound)
+  Seconds exposed{};      // predicted time in which only links are busy
+  // exposed / predicted of the sequential plan of the same name and layout; absent where none ran.
+  std::optional<double> communication_share{};
   TimeStatistics measured{};   // over all steps of all repeats
   double repeat_spread = 0.0;  // largest / least median of a repeat - 1
 };
-// `costs` price the plan. REQUIRES: times of at least one step.
-[[nodiscard]] ExperimentRow make_row(const ExperimentPlan& plan, const CostModel& costs, const StepTimes& times);
+// A row a plan. `costs` price the plans. REQUIRES: for every plan times of at least one step.
+[[nodiscard]] std::vector<ExperimentRow> make_rows(std::span<const ExperimentPlan> plans, const CostModel& costs,
+                                                   std::span<const StepTimes> times);
+// Largest / least median of a repeat - 1. REQUIRES: as above.
+[[nodiscard]] double repeat_spread(const StepTimes& times);
 
 // Rows that agree in one member, groups in order of their first row.
 struct RowGroup {
@@ -38,6 +45,12 @@ struct RowGroup {
   std::vector<ExperimentRow> rows;
 };
 [[nodiscard]] std::vector<RowGroup> group_rows(std::span<const ExperimentRow> rows, std::string ExperimentRow::*member);
+// Rows of one name and layout, for every such pair; `key` is the layout.
+[[nodiscard]] std::vector<RowGroup> case_rows(std::span<const ExperimentRow> rows);
+// The row of `schedule` that is predicted fastest, the first of several; null where it has none.
+[[nodiscard]] const ExperimentRow* fastest_predicted(std::span<const ExperimentRow> rows, const std::string& schedule);
+// Sets the share of every row. REQUIRES: `predicted` and `exposed` of all rows.
+void set_communication_shares(std::span<ExperimentRow> rows);
 
 struct Accuracy {
   double median_abs_error = 0.0;
@@ -51,16 +64,8 @@ struct Accuracy {
 // those of one name only. REQUIRES: at least one row.
 [[nodiscard]] Accuracy accuracy(std::span<const ExperimentRow> rows, Seconds ExperimentRow::*predicted);
 
-// How much faster a schedule is than the reference: geometric means over the pairs of name and layout in
-// which both ran, each by its row that is predicted fastest.
-struct Speedup {
-  std::string schedule;
-  int cases = 0;
-  double measured = 1.0;
-  double predicted = 1.0;
-  double uncontended = 1.0;
-};
-// Every schedule but the reference that has a case, in order of first row.
-[[nodiscard]] std::vector<Speedup> speedups(std::span<const ExperimentRow> rows, const std::string& reference);
+// How many times the lower bound of its layout a plan takes: geometric mean over the rows.
+// REQUIRES: at least one row.
+[[nodiscard]] double measured_over_lower_bound(std::span<const ExperimentRow> rows);
 
 }  // namespace sextant

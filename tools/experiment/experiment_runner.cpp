@@ -2,21 +2,25 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <random>
 #include <string>
 
+#include "executor/runtime/groups.h"
 #include "executor/trainer.h"
 #include "planner/step_prediction.h"
 
 namespace sextant {
 namespace {
 
-std::vector<Seconds> run_once(World& world, const ExperimentRun& run, const Plan& plan) {
+std::vector<Seconds> run_once(World& world, const ExperimentRun& run, const Plan& plan,
+                              const std::shared_ptr<LayoutGroups>& groups) {
   const StepPrediction prediction = predict_step(plan, &run.costs);
   TrainOptions options;
   options.steps = run.warmup_steps + run.steps;
   options.traced_steps = 1;
-  const TrainSummary summary = train(world, {.plan = plan, .prediction = prediction, .corpus = run.corpus}, options);
+  const TrainSummary summary =
+      train(world, {.plan = plan, .prediction = prediction, .corpus = run.corpus, .groups = groups}, options);
   std::vector<Seconds> times;
   for (const StepRecord& record : summary.records) {
     if (record.step > run.warmup_steps) times.push_back(record.step_time);
@@ -28,10 +32,15 @@ std::vector<Seconds> run_once(World& world, const ExperimentRun& run, const Plan
 
 std::vector<StepTimes> measure_plans(World& world, const ExperimentRun& run) {
   std::vector<StepTimes> times(run.plans.size());
+  std::shared_ptr<LayoutGroups> groups;  // making them takes as long as a small step; most plans have the last one's
   for (int repeat = 0; repeat < run.repeats; ++repeat) {
     for (std::size_t i = 0; i < run.plans.size(); ++i) {
       if (run.on_start) run.on_start(static_cast<int>(i), repeat);
-      times[i].push_back(run_once(world, run, run.plans[i]));
+      const Plan& plan = run.plans[i];
+      if (!groups || groups->layout() != plan.step.layout) {
+        groups = std::make_shared<LayoutGroups>(world, plan.step.layout);
+      }
+      times[i].push_back(run_once(world, run, plan, groups));
     }
   }
   return times;

@@ -168,7 +168,10 @@ class RunReader {
     const auto container = noted(note_, "", " nemo container");  // 26.04.01 is 26.04
     if (is_moe && (container.value_or(0.0) >= kDeduplicatedSince || has(note_, "deepep"))) {
       run_.setup.dispatch = Dispatch::kDeduplicated;
+      const bool interleaved = d.pp > 1 && run_.setup.virtual_stages > 1;
+      if (interleaved) run_.setup.overlap = Overlap::kMicroBatches;
     }
+    if (is_moe && has(note_, "a2a overlap") && can_pair_passes(run_.setup)) run_.setup.overlap = Overlap::kMicroBatches;
     d.edp = std::max(1, static_cast<int>(devices_ / d.pp / d.ep / d.esp));
   }
 

@@ -62,7 +62,9 @@ struct SkippedRun {
 //   the note    FSDP, ZeRO-3, FULL_SHARD: ZeRO 3; SHARD_GRAD_OP: ZeRO 2; checkpointing or full recompute: full;
 //   "selective" recompute:
 //               selective; "800 Gb/s inter-node": that bandwidth of a node
-//               "DeepEP" or a NeMo container of 25.09 or later: de-duplicated dispatch
+//               "DeepEP" or a NeMo container of 25.09 or later: de-duplicated dispatch, beside the passes of another
+//               micro-batch where there are virtual stages
+//               "A2A overlap": beside those of another micro-batch
 //   NeMo, Megatron-Bridge, DGX Cloud: tensor-parallel traffic of dense networks beside the products (their recipes set
 //               ub_tp_comm_overlap: NeMo-Framework-Launcher, conf/training)
 //   NeMo AutoModel: gradients and moments in 16 bits, no master weights (its recipes run PyTorch's Adam on a 16-bit

@@ -1,4 +1,4 @@
-// Experiments: predicted against measured of every plan, and the errors of each schedule.
+// Experiments: predicted against measured of every plan, errors and speed-ups of the schedules, and the plans picked.
 
 const experimentRows = (experiment) => experiment.summary.rows;
 
@@ -27,24 +27,92 @@ function experimentChart(experiment, predicted) {
 
 const numberOrDash = (value, text) => value === null || value === undefined ? "–" : text(value);
 
-// A line of errors; `summary` is the whole experiment's or one schedule's.
-function accuracyCells(label, plans, accuracy, speedup) {
-  return [label, plans, percent(accuracy.median_abs_error), percent(accuracy.p95_abs_error), signedPercent(accuracy.median_error),
-          numberOrDash(accuracy.kendall_tau, (tau) => tau.toFixed(2)), numberOrDash(accuracy.regret, (regret) => percent(regret)),
-          numberOrDash(speedup?.[0], (s) => `${s.toFixed(3)}×`), numberOrDash(speedup?.[1], (s) => `${s.toFixed(3)}×`)];
+const factor = (value, digits = 3) => numberOrDash(value, (x) => `${x.toFixed(digits)}×`);
+
+// A table of texts; a row is a list of cells.
+function textTable(head, rows) {
+  const line = (tag, cells) => element("tr", {}, ...cells.map((cell) => element(tag, {}, `${cell}`)));
+  return element("table", {}, element("thead", {}, line("th", head)), element("tbody", {}, ...rows.map((row) => line("td", row))));
 }
 
-function experimentTable({summary}) {
-  const row = (tag, cells) => element("tr", {}, ...cells.map((cell) => element(tag, {}, `${cell}`)));
-  const head = ["", "plans", "median |error|", "95th percentile", "median error", "Kendall's tau", "regret",
-                `over ${words(summary.reference)}`, "predicted"];
-  const body = element("tbody", {}, row("td", accuracyCells("all", summary.plans, summary)),
-                       row("td", accuracyCells("all, contention left out", summary.plans, summary.without_contention)));
-  for (const [schedule, accuracy] of Object.entries(summary.by_schedule)) {
-    body.append(row("td", accuracyCells(words(schedule), accuracy.plans, accuracy,
-                                        [summary.speedup[schedule], summary.speedup_predicted[schedule]])));
+// ---- errors ----
+
+// A line of errors; `accuracy` is the whole experiment's or one schedule's.
+function accuracyCells(label, plans, accuracy) {
+  return [label, plans, percent(accuracy.median_abs_error), percent(accuracy.p95_abs_error), signedPercent(accuracy.median_error),
+          numberOrDash(accuracy.kendall_tau, (tau) => tau.toFixed(2)), numberOrDash(accuracy.regret, (regret) => percent(regret)),
+          factor(accuracy.measured_over_lower_bound, 2)];
+}
+
+function errorTable({summary}) {
+  const head = ["", "plans", "median |error|", "95th percentile", "median error", "Kendall's tau", "regret", "measured / lower bound"];
+  return textTable(head, [
+    accuracyCells("all", summary.plans, summary),
+    accuracyCells("all, contention left out", summary.plans, summary.without_contention),
+    ...Object.entries(summary.by_schedule).map(([schedule, accuracy]) => accuracyCells(words(schedule), accuracy.plans, accuracy)),
+  ]);
+}
+
+// ---- speed-ups ----
+
+const shareText = (share) => numberOrDash(share, ([least, largest]) => {
+  const [from, to] = [percent(least, 0), percent(largest, 0)];
+  return from === to ? from : `${from.replace(" %", "")} to ${to}`;
+});
+
+// Times as fast as `reference`, a column a schedule, a row a group of cases; null where nothing ran beside it.
+function speedupTable({summary}, reference) {
+  const groups = summary.speedups.filter((group) => group.over === reference);
+  const schedules = Object.keys(groups[0].schedules);
+  if (schedules.length === 0) return null;
+  const cells = (group, member, text) => schedules.map((schedule) => {
+    const speedup = group.schedules[schedule];
+    return speedup ? factor(speedup[member]) + text(speedup) : "–";
+  });
+  const rows = groups.map((group) => [group.group, shareText(group.communication_share), group.cases,
+      ...cells(group, "measured", (speedup) => speedup.cases < group.cases ? ` (${speedup.cases})` : "")]);
+  rows.splice(1, 0, ["all cases, predicted", "", "", ...cells(groups[0], "predicted", () => "")],
+              ["all cases, predicted, contention left out", "", "", ...cells(groups[0], "without_contention", () => "")]);
+  return textTable(["", "communication", "cases", ...schedules.map(words)], rows);
+}
+
+// ---- choice ----
+
+const choiceText = (plan) => `${words(plan.schedule)} on ${plan.layout}, degrees ${plan.r_fwd}, ${plan.r_bwd}`;
+
+function repeatsText(regrets) {
+  if (!regrets) return "";
+  return ` (${signedPercent(Math.min(...regrets))} to ${signedPercent(Math.max(...regrets))})`;
+}
+
+function choiceTable(choice) {
+  const rows = choice.names.map(({name, plans, picked, fastest, regret, regret_by_repeat: repeats}) =>
+      [name, plans, choiceText(picked), seconds(picked.measured_s), choiceText(fastest), seconds(fastest.measured_s),
+       signedPercent(regret) + repeatsText(repeats)]);
+  return textTable(["", "plans", "picked", "takes", "fastest", "takes", "pick over fastest"], rows);
+}
+
+const choiceNote = (choice) => `the pick takes ${percent(choice.mean_regret)} longer than the fastest on average, ${percent(choice.worst_regret)} at worst`;
+
+// ---- one experiment ----
+
+function tableFigure(title, note, table) {
+  return table && element("figure", {class: "below"}, element("figcaption", {}, title, element("span", {class: "muted"}, note)),
+                          element("div", {class: "scroll"}, table));
+}
+
+function experimentTables(experiment) {
+  const {summary} = experiment;
+  const figures = [tableFigure("Errors", "predicted over measured; lower bound: what the busiest queue of the layout needs on the model", errorTable(experiment))];
+  for (const reference of summary.references) {
+    figures.push(tableFigure(`Times as fast as ${words(reference)}`,
+        "measured; communication: its share of the sequential step that nothing hides, predicted; in brackets the cases where fewer", speedupTable(experiment, reference)));
   }
-  return element("table", {}, element("thead", {}, row("th", head)), body);
+  if (summary.choice) figures.push(tableFigure("Choice", `predicted fastest beside measured fastest: ${choiceNote(summary.choice)}`, choiceTable(summary.choice)));
+  if (summary.final) {
+    figures.push(tableFigure("Choice, measured again", `the pick and those that looked fastest, ${summary.final.repeats} times in turn: ${choiceNote(summary.final)}`, choiceTable(summary.final)));
+  }
+  return figures.filter((figure) => figure !== null);
 }
 
 function drawExperiments() {
@@ -65,7 +133,7 @@ function drawExperiments() {
                 element("p", {}, summary.machine), element("p", {}, element("code", {}, experiment.path))),
         element("div", {class: "columns"}, figure("Every plan", "on the dashed line the prediction is exact", "predicted_s"),
                 figure("Contention left out", "the same plans, nothing slowed by what runs beside it", "predicted_uncontended_s")),
-        element("figure", {class: "below"}, element("figcaption", {}, "Errors"), element("div", {class: "scroll"}, experimentTable(experiment))));
+        ...experimentTables(experiment));
     canvases.forEach(([canvas, make]) => addChart(canvas, make));  // sized only once they are in the page
   }
 }

@@ -6,8 +6,11 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -21,12 +24,14 @@
 #include "planner/plan.h"
 #include "profiler/profile.h"
 #include "tools/console.h"
+#include "tools/experiment/experiment_choice.h"
 #include "tools/experiment/experiment_file.h"
 #include "tools/experiment/experiment_folder.h"
 #include "tools/experiment/experiment_plans.h"
 #include "tools/experiment/experiment_results.h"
 #include "tools/experiment/experiment_rows.h"
 #include "tools/experiment/experiment_runner.h"
+#include "tools/experiment/experiment_text.h"
 #include "tools/profile_progress.h"
 #include "tools/progress_line.h"
 #include "tools/verbs/verbs.h"
@@ -72,9 +77,10 @@ class ExperimentJob {
     });
     share_plans();
     if (plans_.empty()) return kNoFeasiblePlan;
-    const std::vector<StepTimes> times = measure();
+    measure_all();
+    if (experiment_.final_round) measure_final();
     run_on_all(world_, [&] {
-      if (speaks()) finish(times);
+      if (speaks()) finish();
     });
     return 0;
   }
@@ -87,9 +93,11 @@ class ExperimentJob {
   void warn_of_other_machine() const;
   void make_plans();
   void share_plans();
-  [[nodiscard]] std::vector<StepTimes> measure();
+  void measure_all();
+  void measure_final();
+  [[nodiscard]] std::vector<StepTimes> measure(std::span<const std::size_t> indices, int steps, int repeats);
   void show(const RunProgress& progress, const ExperimentPlan& plan);
-  void finish(const std::vector<StepTimes>& times) const;
+  void finish() const;
 
   World& world_;
   const ExperimentArguments& arguments_;
@@ -99,8 +107,10 @@ class ExperimentJob {
   std::optional<ExperimentFolder> folder_;  // rank 0 only
   std::optional<Cluster> cluster_;
   std::unique_ptr<CostModel> costs_;
-  ExperimentPlans made_;     // rank 0 only
-  std::vector<Plan> plans_;  // the same on every rank
+  ExperimentPlans made_;             // rank 0 only
+  std::vector<Plan> plans_;          // the same on every rank
+  std::vector<ExperimentRow> rows_;  // rank 0 only
+  std::vector<Finalist> finalists_;
 };
 
 void ExperimentJob::prepare() {
@@ -141,7 +151,7 @@ Cluster ExperimentJob::measure_cluster() {
   ProfileOptions options;
   options.networks = experiment_.networks;
   options.sequences = experiment_.sequences;
-  options.micro_batches = possible_micro_batches(experiment_);
+  options.micro_batches = possible_micro_batches(experiment_, world_.size());
   options.quick = experiment_.quick_profile;
   if (speaks()) {
     options.progress = [this](const ProfileProgress& progress) {
@@ -179,21 +189,45 @@ void ExperimentJob::share_plans() {
   });
 }
 
-std::vector<StepTimes> ExperimentJob::measure() {
+// Plans `indices` of all, in turn.
+std::vector<StepTimes> ExperimentJob::measure(std::span<const std::size_t> indices, int steps, int repeats) {
   const auto started = std::chrono::steady_clock::now();
-  ExperimentRun run{.plans = plans_,
+  std::vector<Plan> plans;
+  for (const std::size_t index : indices) plans.push_back(plans_.at(index));
+  ExperimentRun run{.plans = plans,
                     .costs = *costs_,
                     .corpus = shared_.corpus,
-                    .steps = experiment_.steps,
+                    .steps = steps,
                     .warmup_steps = experiment_.warmup_steps,
-                    .repeats = experiment_.repeats,
+                    .repeats = repeats,
                     .on_start = nullptr};
   run.on_start = [&](int index, int repeat) {
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - started;
     const RunStart start{.index = index, .repeat = repeat, .elapsed = Seconds(elapsed.count())};
-    if (speaks()) show(run_progress(run, start), made_.plans[static_cast<std::size_t>(index)]);
+    if (speaks()) show(run_progress(run, start), made_.plans[indices[static_cast<std::size_t>(index)]]);
   };
   return measure_plans(world_, run);
+}
+
+void ExperimentJob::measure_all() {
+  std::vector<std::size_t> all(plans_.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  const std::vector<StepTimes> times = measure(all, experiment_.steps, experiment_.repeats);
+  run_on_all(world_, [&] {
+    if (speaks()) rows_ = make_rows(made_.plans, *costs_, times);
+  });
+}
+
+// Rank 0 says which plans run again.
+void ExperimentJob::measure_final() {
+  const FinalRound& round = *experiment_.final_round;
+  std::vector<std::string> texts;
+  for (const std::size_t row : finalists(rows_, round.plans)) texts.push_back(std::to_string(row));
+  std::vector<std::size_t> again;
+  for (const std::string& text : share_texts(world_, texts)) again.push_back(std::stoul(text));
+  if (speaks()) fmt::print(stderr, "measuring {} plans again\n", again.size());
+  const std::vector<StepTimes> times = measure(again, round.steps, round.repeats);
+  for (std::size_t i = 0; i < again.size(); ++i) finalists_.push_back({.row = again[i], .times = times[i]});
 }
 
 void ExperimentJob::show(const RunProgress& progress, const ExperimentPlan& plan) {
@@ -203,12 +237,13 @@ void ExperimentJob::show(const RunProgress& progress, const ExperimentPlan& plan
   line_.show(text, progress.number, progress.total);
 }
 
-void ExperimentJob::finish(const std::vector<StepTimes>& times) const {
-  std::vector<ExperimentRow> rows;
-  for (std::size_t i = 0; i < times.size(); ++i) rows.push_back(make_row(made_.plans[i], *costs_, times[i]));
-  const ExperimentResults results{.rows = rows,
+void ExperimentJob::finish() const {
+  std::vector<std::string> references;
+  for (const Policy reference : experiment_.references) references.emplace_back(to_text(reference));
+  const ExperimentResults results{.rows = rows_,
                                   .skipped = made_.skipped,
-                                  .reference = to_text(experiment_.reference),
+                                  .finalists = finalists_,
+                                  .references = std::move(references),
                                   .backend = world_.backend(),
                                   .machine = world_.device().description(),
                                   .date = current_date(),
@@ -246,8 +281,8 @@ void add_experiment_verb(CLI::App& app, RunVerb& run) {
   verb->footer(
       "Ranks are threads of this process; for processes start it under mpirun:\n"
       "  mpirun -np 4 sextant experiment configs/experiments/quick.yaml --out quick/\n"
-      "The folder gets results.csv (a row a plan), details.csv, summary.json, plans/, cluster.yaml and "
-      "experiment.yaml.\n"
+      "The folder gets results.csv (a row a plan), details.csv, summary.json, plans/, cluster.yaml, experiment.yaml,\n"
+      "and final.csv where plans are measured again.\n"
       "Exit code 3 when no plan of the file is feasible here.");
   auto arguments = std::make_shared<ExperimentArguments>();
   verb->add_option("file", arguments->file, "Experiment file, such as those in configs/experiments/")

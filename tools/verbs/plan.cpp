@@ -42,6 +42,7 @@ struct PlanArguments {
   std::optional<std::string> precision;
   std::string pipeline = "auto";
   std::string recompute = "auto";
+  std::string overlap = "auto";
   std::optional<double> balance;
   std::optional<std::int64_t> micro_batch;
   std::optional<int> forward_degree;
@@ -58,9 +59,15 @@ void fix_degree(SearchRequest& request, const std::string& text) {
     std::string_view name;
     std::optional<int> SearchRequest::*member;
   };
-  constexpr Degree kDegrees[] = {{"pp", &SearchRequest::pp},  {"dp", &SearchRequest::dp},   {"cp", &SearchRequest::cp},
-                                 {"tp", &SearchRequest::tp},  {"edp", &SearchRequest::edp}, {"ep", &SearchRequest::ep},
-                                 {"esp", &SearchRequest::esp}};
+  constexpr Degree kDegrees[] = {{"pp", &SearchRequest::pp},
+                                 {"dp", &SearchRequest::dp},
+                                 {"cp", &SearchRequest::cp},
+                                 {"tp", &SearchRequest::tp},
+                                 {"edp", &SearchRequest::edp},
+                                 {"ep", &SearchRequest::ep},
+                                 {"esp", &SearchRequest::esp},
+                                 {"r_fwd", &SearchRequest::forward_degree},
+                                 {"r_bwd", &SearchRequest::backward_degree}};
   const std::size_t equals = text.find('=');
   for (const Degree& degree : kDegrees) {
     if (equals == std::string::npos || text.substr(0, equals) != degree.name) continue;
@@ -73,8 +80,16 @@ void fix_degree(SearchRequest& request, const std::string& text) {
     }
   }
   throw ConfigError(fmt::format(
-      "--fix: '{}' is not DEGREE=NUMBER with a degree of pp, dp, cp, tp, edp, ep, esp and a number of 1 or more",
+      "--fix: '{}' is not DEGREE=NUMBER with a degree of pp, dp, cp, tp, edp, ep, esp, r_fwd, r_bwd and a number of 1 "
+      "or more, or overlap=OVERLAP",
       text));
+}
+
+// --fix overlap=chunks is --overlap chunks.
+std::optional<std::string> overlap_of(const std::string& fixed) {
+  constexpr std::string_view kName = "overlap=";
+  if (!fixed.starts_with(kName)) return std::nullopt;
+  return fixed.substr(kName.size());
 }
 
 std::optional<Policy> policy_of(const std::string& text) {
@@ -93,8 +108,8 @@ SearchRequest search_request(const PlanArguments& arguments, const Cluster& clus
   request.policy = policy_of(arguments.schedule);
   for (const std::string& text : arguments.fixed) fix_degree(request, text);
   request.micro_batch = arguments.micro_batch;
-  request.forward_degree = arguments.forward_degree;
-  request.backward_degree = arguments.backward_degree;
+  if (arguments.forward_degree) request.forward_degree = arguments.forward_degree;
+  if (arguments.backward_degree) request.backward_degree = arguments.backward_degree;
   request.topology =
       Topology{.nodes = arguments.nodes.value_or(cluster.topology.nodes),
                .devices_per_node = arguments.devices_per_node.value_or(cluster.topology.devices_per_node)};
@@ -156,18 +171,36 @@ std::optional<Recompute> recompute_from(const std::string& text) {
   throw ConfigError(fmt::format("--recompute: '{}' is none of {}", text, allowed));
 }
 
+std::optional<Overlap> overlap_from(const std::string& text) {
+  if (text == "auto") return std::nullopt;
+  std::string allowed = "auto";
+  for (int i = 0; i < kNumOverlaps; ++i) {
+    const auto overlap = static_cast<Overlap>(i);
+    if (text == to_text(overlap)) return overlap;
+    allowed += fmt::format(", {}", to_text(overlap));
+  }
+  throw ConfigError(fmt::format("--overlap: '{}' is none of {}", text, allowed));
+}
+
 SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluster) {
-  const bool names_schedule = arguments.schedule != "auto" || arguments.forward_degree || arguments.backward_degree;
-  if (names_schedule) {
+  if (arguments.schedule != "auto") {
     throw ConfigError(fmt::format(
-        "--schedule, --r-fwd, --r-bwd: {} is known by reference only: its plans are setups at scale, which the bundled "
-        "executor does not train; allowed: --json, --fix, --micro-batch, --precision, --pipeline, --recompute, "
-        "--balance, "
-        "--nodes, --devices-per-node, --top, --out",
+        "--schedule: {} is known by reference only: its plans are setups at scale, which the bundled executor does not "
+        "train; allowed: --json, --fix, --micro-batch, --precision, --pipeline, --recompute, --overlap, --r-fwd, "
+        "--r-bwd, --balance, --nodes, --devices-per-node, --top, --out",
         cluster.name));
   }
   SearchRequest fixed;
-  for (const std::string& text : arguments.fixed) fix_degree(fixed, text);
+  fixed.forward_degree = arguments.forward_degree;
+  fixed.backward_degree = arguments.backward_degree;
+  std::string overlap = arguments.overlap;
+  for (const std::string& text : arguments.fixed) {
+    if (const auto named = overlap_of(text)) {
+      overlap = *named;
+    } else {
+      fix_degree(fixed, text);
+    }
+  }
   return {.network = load_network(arguments.network),
           .global_batch = arguments.global_batch,
           .sequence = arguments.sequence,
@@ -185,6 +218,9 @@ SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluste
           .micro_batch = arguments.micro_batch,
           .pipeline = pipeline_of(arguments.pipeline),
           .recompute = recompute_from(arguments.recompute),
+          .overlap = overlap_from(overlap),
+          .forward_degree = fixed.forward_degree,
+          .backward_degree = fixed.backward_degree,
           .top = arguments.top};
 }
 
@@ -242,6 +278,11 @@ int run_compare(const PlanArguments& arguments) {
 int run_plan(const PlanArguments& arguments) {
   const Cluster cluster = load_cluster(arguments.cluster);
   if (cluster.reference) return run_setup_plan(arguments, cluster);
+  if (arguments.overlap != "auto") {
+    throw ConfigError(fmt::format(
+        "--overlap: {} is a measured cluster, whose plans overlap by --schedule; allowed on reference clusters",
+        cluster.name));
+  }
   if (arguments.balance) {
     throw ConfigError(
         fmt::format("--balance: {} is a measured cluster, whose plans are priced at the capacity of every "
@@ -295,7 +336,7 @@ void add_search_options(CLI::App& verb, PlanArguments& arguments) {
   verb.add_option("--schedule", arguments.schedule,
                   "auto, sequential, tutel, tutel_improved, lina, fsmoe_no_iio, fsmoe or searched")
       ->capture_default_str();
-  verb.add_option("--fix", arguments.fixed, "Only layouts with these degrees, e.g. ep=4,esp=2")
+  verb.add_option("--fix", arguments.fixed, "Only plans with these degrees, e.g. ep=4,esp=2,r_fwd=2; overlap=chunks")
       ->delimiter(',')
       ->type_name("DEGREE=NUMBER,...");
   verb.add_option("--micro-batch", arguments.micro_batch, "Samples per replica and micro-batch; default: searched")
@@ -306,6 +347,10 @@ void add_search_options(CLI::App& verb, PlanArguments& arguments) {
       ->capture_default_str();
   verb.add_option("--recompute", arguments.recompute,
                   "Of setups, on reference clusters, on every stage: none, selective or full; auto: each stage its own")
+      ->capture_default_str();
+  verb.add_option("--overlap", arguments.overlap,
+                  "Of setups, on reference clusters, what the experts' collectives run beside: auto, none, chunks or "
+                  "two_micro_batches")
       ->capture_default_str();
   verb.add_option("--balance", arguments.balance,
                   "Of setups, on reference clusters: rows of the rank with the busiest experts / mean; default: 1")

@@ -29,7 +29,7 @@ StepShape small_step() {
 std::vector<std::int32_t> sources_of(SourcePartition sources) {
   std::vector<std::int32_t> result;
   launch(Backend::kLocal, {.num_ranks = 1, .topology = {}}, [&](World& world) {
-    result = TransformerState<float>(small_step(), world, 1, {}, sources, {}).source;
+    result = TransformerState<float>(small_step(), world, 1, {.sources = sources}).source;
     return 0;
   });
   return result;
@@ -48,12 +48,26 @@ TEST(TransformerState, SourcesMustDivideTheTokens) {
   EXPECT_THROW(sources_of({.dp = 1, .tp = 3}), InternalError);
 }
 
+TEST(TransformerState, RefusesGroupsOfAnotherLayout) {
+  EXPECT_THROW(launch(Backend::kLocal, {.num_ranks = 2, .topology = {}},
+                      [&](World& world) {
+                        StepShape step = small_step();
+                        step.layout = ParallelLayout({.dp = 2, .edp = 2}, {1, 2});
+                        const auto groups = std::make_shared<LayoutGroups>(world, step.layout);
+                        EXPECT_EQ(TransformerState<float>(step, world, 1, {.groups = groups}).groups, groups);
+                        step.layout = ParallelLayout({.dp = 2, .ep = 2}, {1, 2});
+                        TransformerState<float>(step, world, 1, {.groups = groups});
+                        return 0;
+                      }),
+               InternalError);
+}
+
 TEST(TransformerState, RefusesALayoutForAnotherRankCount) {
   StepShape step = small_step();
   step.layout = ParallelLayout({.dp = 2, .edp = 2}, {1, 2});
   EXPECT_THROW(launch(Backend::kLocal, {.num_ranks = 1, .topology = {}},
                       [&](World& world) {
-                        TransformerState<float>(step, world, 1, {}, {}, {});
+                        TransformerState<float>(step, world, 1, {});
                         return 0;
                       }),
                ConfigError);

@@ -27,6 +27,7 @@ inline ExperimentRow example_row(const std::string& name, const std::string& sch
           .predicted_low = Seconds(0.5 * times.predicted_s),
           .predicted_high = Seconds(2.0 * times.predicted_s),
           .uncontended = Seconds(times.uncontended_s),
+          .lower_bound = Seconds(0.5 * times.predicted_s),
           .measured = {.mean = measured, .median = measured, .p10 = 0.5 * measured, .p90 = 2.0 * measured},
           .repeat_spread = 0.25};
 }

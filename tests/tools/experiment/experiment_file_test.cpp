@@ -1,5 +1,6 @@
 #include "tools/experiment/experiment_file.h"
 
+#include <array>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -55,7 +56,8 @@ TEST(LoadExperiment, OneValueIsAListOfOne) {
   const Experiment experiment = load("tiny.yaml");
   ASSERT_EQ(experiment.networks.size(), 1U);
   EXPECT_EQ(experiment.networks[0].name, "tiny");
-  EXPECT_THAT(experiment.batches, ElementsAre(8));
+  ASSERT_EQ(experiment.batches.size(), 1U);
+  EXPECT_EQ(experiment.batches[0].on(4), 8);
   EXPECT_THAT(experiment.sequences, ElementsAre(16, 32));
   EXPECT_THAT(experiment.schedules, ElementsAre(Policy::kTutel, Policy::kFsmoe));
   ASSERT_EQ(experiment.layouts.size(), 2U);
@@ -74,7 +76,8 @@ TEST(LoadExperiment, WhatIsLeftOutIsThePlannersChoice) {
   EXPECT_THAT(experiment.micro_batches, ElementsAre(std::nullopt));
   ASSERT_EQ(experiment.degrees.size(), 1U);
   EXPECT_EQ(experiment.degrees[0].forward, std::nullopt);
-  EXPECT_EQ(experiment.reference, Policy::kTutel) << "the first schedule";
+  EXPECT_THAT(experiment.references, ElementsAre(Policy::kTutel)) << "the first schedule";
+  EXPECT_EQ(experiment.final_round, std::nullopt);
 }
 
 TEST(LoadExperiment, ReadsDegreesMicroBatchesAndReference) {
@@ -87,15 +90,41 @@ TEST(LoadExperiment, ReadsDegreesMicroBatchesAndReference) {
   EXPECT_EQ(experiment.degrees[2].forward, 1);
   EXPECT_EQ(experiment.degrees[2].backward, std::nullopt);
   EXPECT_THAT(experiment.micro_batches, ElementsAre(1, std::nullopt));
-  EXPECT_EQ(experiment.reference, Policy::kFsmoe);
+  EXPECT_THAT(experiment.references, ElementsAre(Policy::kFsmoe));
   EXPECT_TRUE(experiment.quick_profile);
   EXPECT_FALSE(load("tiny.yaml", std::string(kRest) + "profile: full\n").quick_profile);
 }
 
-TEST(LoadExperiment, AllSchedulesAreThePlanners) {
+std::string with_schedules(const std::string& schedules) {
   std::string rest = kRest;
-  rest.replace(rest.find("[tutel, fsmoe]"), 14, "all");
-  EXPECT_EQ(load("tiny.yaml", rest).schedules, all_policies());
+  return rest.replace(rest.find("[tutel, fsmoe]"), 14, schedules);
+}
+
+TEST(LoadExperiment, TutelAndSequentialAreTheReferencesWhereBothAreRun) {
+  EXPECT_THAT(load("tiny.yaml", with_schedules("[fsmoe, sequential, tutel]")).references,
+              ElementsAre(Policy::kTutel, Policy::kSequential));
+  EXPECT_THAT(load("tiny.yaml", with_schedules("[fsmoe, sequential]")).references, ElementsAre(Policy::kFsmoe));
+  EXPECT_THAT(load("tiny.yaml", std::string(kRest) + "reference: [fsmoe, tutel]\n").references,
+              ElementsAre(Policy::kFsmoe, Policy::kTutel));
+}
+
+TEST(LoadExperiment, AFinalRoundHasPlansRepeatsAndItsOwnStepsWhereWanted) {
+  const auto round = load("tiny.yaml", std::string(kRest) + "final: {plans: 5, repeats: 2}\n").final_round.value();
+  EXPECT_EQ((std::array{round.plans, round.repeats, round.steps}), (std::array{5, 2, 4})) << "steps of the file";
+  EXPECT_EQ(load("tiny.yaml", std::string(kRest) + "final: {plans: 5, repeats: 2, steps: 7}\n").final_round->steps, 7);
+}
+
+TEST(LoadExperiment, ABatchMayBeCountedPerRank) {
+  std::string rest = kRest;
+  const Experiment experiment = load("tiny.yaml", rest.replace(rest.find("batch: 8"), 8, "batch: [{per_rank: 2}, 16]"));
+  ASSERT_EQ(experiment.batches.size(), 2U);
+  EXPECT_EQ(experiment.batches[0].on(4), 8);
+  EXPECT_EQ(experiment.batches[0].on(8), 16);
+  EXPECT_EQ(experiment.batches[1].on(8), 16);
+}
+
+TEST(LoadExperiment, AllSchedulesAreThePlanners) {
+  EXPECT_EQ(load("tiny.yaml", with_schedules("all")).schedules, all_policies());
 }
 
 TEST(LoadExperiment, VariedKeysFormTheirProduct) {
@@ -141,6 +170,9 @@ TEST(LoadExperiment, AMistakeIsToldWithItsPlace) {
   EXPECT_THAT(error_of("tiny.yaml", std::string(kRest) + "degrees: []\n"), HasSubstr("found an empty list"));
   EXPECT_THAT(error_of("tiny.yaml", std::string(kRest) + "reference: lina\n"),
               EndsWith("e.yaml:10:12: reference: lina is none of the schedules of this experiment"));
+  EXPECT_THAT(error_of("tiny.yaml", std::string(kRest) + "final: {plans: 0, repeats: 1}\n"),
+              HasSubstr("e.yaml:10:16: plans: found \"0\""));
+  EXPECT_THAT(error_of("tiny.yaml", std::string(kRest) + "final: {plans: 1}\n"), HasSubstr("repeats"));
   EXPECT_THAT(error_of("[tiny.yaml, tiny.yaml]"), HasSubstr("e.yaml:2:23: a second network is called \"tiny\""));
   EXPECT_THAT(error_of("none.yaml"), HasSubstr("none.yaml: cannot be read"));
 }

@@ -22,7 +22,8 @@ void write_example(const TemporaryFolder& temporary) {
   const ExperimentPlans made = plan_experiment(small_experiment(), four_ranks(), four_ranks().topology, [](int) {});
   const std::vector<ExperimentRow> rows = example_rows();
   const ExperimentFolder folder(temporary / "out", false);
-  folder.write(temporary.write("e.yaml", "the file\n"), four_ranks(), made.plans, {.rows = rows, .reference = "tutel"});
+  folder.write(temporary.write("e.yaml", "the file\n"), four_ranks(), made.plans,
+               {.rows = rows, .references = {"tutel"}});
 }
 
 TEST(ExperimentFolderFiles, HoldWhatWasRunAndWhatWasFound) {

@@ -1,5 +1,8 @@
 #include "tools/experiment/experiment_plans.h"
 
+#include <filesystem>
+
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,6 +30,36 @@ TEST(PlanExperiment, FormsTheProductInTheOrderOfTheFile) {
   EXPECT_EQ(plans.plans[2].name, "small b8 s32");
   EXPECT_EQ(plans.plans[3].plan.step.sequence, 32);
   EXPECT_TRUE(plans.skipped.empty());
+}
+
+TEST(PlanExperiment, ABatchPerRankGrowsWithTheJob) {
+  Experiment experiment = small_experiment();
+  experiment.batches = {{.samples = 4, .is_per_rank = true}};
+  const ExperimentPlans plans = plan(experiment);
+  ASSERT_EQ(plans.plans.size(), 2U);
+  EXPECT_EQ(plans.plans[0].name, "small b16 s16");  // 4 samples of each of 4 ranks
+  EXPECT_EQ(plans.plans[0].plan.step.global_batch(), 16);
+}
+
+// Layouts written so serve jobs of any size that has them.
+TEST(PlanExperiment, TheLayoutsOfLayerSmallDivideFourRanksAndEight) {
+  const Experiment file =
+      load_experiment(std::filesystem::path(SEXTANT_SOURCE_DIR) / "configs/experiments/layer_small.yaml");
+  for (const int ranks : {4, 8}) {
+    Experiment experiment = small_experiment();
+    experiment.networks[0].num_experts = file.networks.front().num_experts;
+    experiment.layouts = file.layouts;
+    experiment.batches = file.batches;
+    experiment.micro_batches = file.micro_batches;
+    experiment.schedules = {Policy::kSequential};
+    const Cluster cluster = ranks_of_one_node(ranks);
+    const ExperimentPlans plans = plan_experiment(experiment, cluster, cluster.topology, [](int) {});
+    EXPECT_TRUE(plans.skipped.empty());
+    ASSERT_EQ(plans.plans.size(), 2U);
+    EXPECT_EQ(to_text(plans.plans[0].plan.step.layout.degrees()), fmt::format("dp{0} tp1 | edp1 ep{0} esp1", ranks));
+    EXPECT_EQ(to_text(plans.plans[1].plan.step.layout.degrees()),
+              fmt::format("dp{0} tp2 | edp1 ep{0} esp2", ranks / 2));
+  }
 }
 
 TEST(PlanExperiment, CountsEveryPoint) {
@@ -126,10 +159,10 @@ TEST(PlanExperiment, ThePlanOfAnotherPointIsNotMeasuredTwice) {
 
 TEST(PossibleMicroBatches, AreThoseListedOrTheDivisorsOfEveryBatch) {
   Experiment experiment = small_experiment();
-  experiment.batches = {8, 6};
-  EXPECT_THAT(possible_micro_batches(experiment), ElementsAre(1, 2, 3, 4, 6, 8));
+  experiment.batches = {{.samples = 2, .is_per_rank = true}, {.samples = 6}};
+  EXPECT_THAT(possible_micro_batches(experiment, 4), ElementsAre(1, 2, 3, 4, 6, 8));
   experiment.micro_batches = {4, 2};
-  EXPECT_THAT(possible_micro_batches(experiment), ElementsAre(2, 4));
+  EXPECT_THAT(possible_micro_batches(experiment, 4), ElementsAre(2, 4));
 }
 
 }  // namespace

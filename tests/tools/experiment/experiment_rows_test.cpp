@@ -1,5 +1,7 @@
 #include "tools/experiment/experiment_rows.h"
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -37,44 +39,76 @@ TEST(Accuracy, OnePlanOfANameOrdersNothing) {
   EXPECT_FALSE(accuracy(rows, &ExperimentRow::predicted).regret);
 }
 
-TEST(Speedups, AreGeometricMeansOverNamesAndLayouts) {
-  // measured a 4/2 = 2, b 9/4 = 2.25: sqrt(4.5); predicted 0.8, 3: sqrt(2.4); uncontended 2, 2: 2
-  const std::vector<Speedup> found = speedups(example_rows(), "tutel");
-  ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].schedule, "fsmoe");
-  EXPECT_EQ(found[0].cases, 2);
-  EXPECT_DOUBLE_EQ(found[0].measured, 2.1213203435596424);
-  EXPECT_DOUBLE_EQ(found[0].predicted, 1.5491933384829668);
-  EXPECT_DOUBLE_EQ(found[0].uncontended, 2.0);
+TEST(MeasuredOverLowerBound, IsTheGeometricMeanOverTheRows) {
+  // bounds are half the predictions: 4 / 1 and 2 / 1.25: sqrt(4 * 1.6)
+  const std::vector<ExperimentRow> rows{example_rows()[0], example_rows()[1]};
+  EXPECT_DOUBLE_EQ(measured_over_lower_bound(rows), 2.5298221281347035);
 }
 
-TEST(Speedups, OfSeveralDegreesTheOnePredictedFastestCounts) {
-  // fsmoe of "b" once more, predicted faster (1 s) and measured slower (18 s): 9/18
-  std::vector<ExperimentRow> rows{example_rows()[2], example_rows()[3]};
-  rows.push_back(example_row("b", "fsmoe", {.predicted_s = 1.0, .measured_s = 18.0, .uncontended_s = 1.0}));
-  EXPECT_DOUBLE_EQ(speedups(rows, "tutel").at(0).measured, 0.5);
+// An experiment row of 2 s with 1 s exposed where sequential, 1.5 s with 0.5 s otherwise.
+ExperimentRow shared_row(const std::string& schedule, const std::string& layout) {
+  const bool is_serial = schedule == "sequential";
+  ExperimentRow row = example_row("a", schedule, {.predicted_s = is_serial ? 2.0 : 1.5});
+  row.layout = layout;
+  row.exposed = Seconds(is_serial ? 1.0 : 0.5);
+  return row;
 }
 
-TEST(Speedups, NeedTheReferenceInTheSameLayout) {
-  std::vector<ExperimentRow> rows{example_rows()[0], example_rows()[1]};
-  rows[1].layout = "dp2 tp2 | edp1 ep4 esp1";
-  EXPECT_TRUE(speedups(rows, "tutel").empty());
-  EXPECT_TRUE(speedups(rows, "lina").empty());
+TEST(CommunicationShare, IsThatOfTheSequentialPlanOfTheSameNameAndLayout) {
+  std::vector<ExperimentRow> rows{shared_row("fsmoe", "one"), shared_row("sequential", "one"),
+                                  shared_row("fsmoe", "two")};
+  set_communication_shares(rows);
+  EXPECT_EQ(rows[0].communication_share, 0.5);  // 1 s of 2 s
+  EXPECT_EQ(rows[1].communication_share, 0.5);
+  EXPECT_EQ(rows[2].communication_share, std::nullopt) << "no sequential plan in this layout";
 }
 
-TEST(MakeRow, PutsThePredictionBesideTheStepsOfAllRepeats) {
+TEST(CommunicationShare, OfAnotherNameCountsForNothing) {
+  std::vector<ExperimentRow> rows{shared_row("fsmoe", "one"), shared_row("sequential", "one")};
+  rows[1].name = "b";
+  set_communication_shares(rows);
+  EXPECT_EQ(rows[0].communication_share, std::nullopt);
+}
+
+TEST(FastestPredicted, IsTheFirstOfThoseAlike) {
+  const std::vector<ExperimentRow> rows{example_row("a", "fsmoe", {.predicted_s = 2.0}),
+                                        example_row("b", "fsmoe", {.predicted_s = 1.0}),
+                                        example_row("c", "fsmoe", {.predicted_s = 1.0})};
+  EXPECT_EQ(fastest_predicted(rows, "fsmoe"), &rows[1]);
+  EXPECT_EQ(fastest_predicted(rows, "lina"), nullptr);
+}
+
+TEST(CaseRows, AreThoseOfOneNameAndLayout) {
+  std::vector<ExperimentRow> rows = example_rows();
+  rows[1].layout = "other";
+  const std::vector<RowGroup> cases = case_rows(rows);
+  ASSERT_EQ(cases.size(), 3U);  // a in two layouts, b in one
+  EXPECT_EQ(cases[1].key, "other");
+  EXPECT_EQ(cases[2].rows.size(), 2U);
+}
+
+TEST(MakeRows, PutThePredictionBesideTheStepsOfAllRepeats) {
   const auto costs = make_cost_model(four_ranks());
   const ExperimentPlans plans = plan_experiment(small_experiment(), four_ranks(), four_ranks().topology, [](int) {});
   // steps 1 3 | 2 4: median of 1 2 3 4 is 2.5; medians of the repeats 2 and 3: spread 3/2 - 1
   const StepTimes times{{Seconds(1.0), Seconds(3.0)}, {Seconds(2.0), Seconds(4.0)}};
-  const ExperimentRow row = make_row(plans.plans.at(1), *costs, times);
+  const std::vector<StepTimes> of_plans{times, times};
+  const std::vector<ExperimentRow> rows = make_rows(plans.plans, *costs, of_plans);
+  const ExperimentRow& row = rows.at(1);
   EXPECT_EQ(row.name, "small b8 s16");
   EXPECT_EQ(row.schedule, "fsmoe");
   EXPECT_EQ(row.layout, "dp4 tp1 | edp1 ep4 esp1");
   EXPECT_EQ(row.predicted, plans.plans[1].plan.prediction.step_time);
   EXPECT_LT(row.uncontended, row.predicted) << "this cluster slows computing beside links";
+  EXPECT_EQ(row.lower_bound, plans.plans[1].plan.prediction.lower_bound);
+  EXPECT_GT(row.lower_bound, Seconds(0.0));
+  EXPECT_LE(row.lower_bound, row.predicted);
   EXPECT_EQ(row.measured.median, Seconds(2.5));
   EXPECT_DOUBLE_EQ(row.repeat_spread, 0.5);
+  // plan 0 is the sequential one of the same layout
+  EXPECT_EQ(row.communication_share, rows[0].exposed / rows[0].predicted);
+  EXPECT_EQ(rows[0].exposed, plans.plans[0].plan.prediction.exposed_communication);
+  EXPECT_GT(*row.communication_share, 0.0);
 }
 
 TEST(GroupRows, KeepsTheOrderOfTheRows) {

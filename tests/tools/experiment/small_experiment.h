@@ -6,15 +6,15 @@
 
 namespace sextant {
 
-inline Cluster four_ranks() {
+// `num_ranks` of one node, with collectives over every power of two of them.
+inline Cluster ranks_of_one_node(int num_ranks) {
   Cluster cluster;
-  cluster.name = "four ranks";
-  cluster.topology = {.nodes = 1, .devices_per_node = 4};
+  cluster.topology = {.nodes = 1, .devices_per_node = num_ranks};
   cluster.backend = "local";
   cluster.device = {.peak = FlopsPerSecond(1e11), .memory_bandwidth = BytesPerSecond(1e10), .memory = Bytes(1e9)};
   cluster.contention = {{.victim = Resource::kCompute, .aggressor = Resource::kIntra, .factor = 1.5}};
   for (int op = 0; op < kNumCollectives; ++op) {
-    for (const int ranks : {2, 4}) {
+    for (int ranks = 2; ranks <= num_ranks; ranks *= 2) {
       cluster.collectives.push_back({.op = Collective(op),
                                      .group = {.nodes = 1, .ranks_per_node = ranks},
                                      .points = {},
@@ -22,6 +22,12 @@ inline Cluster four_ranks() {
                                      .source = "test"});
     }
   }
+  return cluster;
+}
+
+inline Cluster four_ranks() {
+  Cluster cluster = ranks_of_one_node(4);
+  cluster.name = "four ranks";
   return cluster;
 }
 
@@ -40,7 +46,7 @@ inline Experiment small_experiment() {
   network.capacity_factor = 1.5;
   Experiment experiment;
   experiment.networks = {network};
-  experiment.batches = {8};
+  experiment.batches = {{.samples = 8}};
   experiment.sequences = {16};
   experiment.micro_batches = {std::nullopt};
   experiment.layouts = {{.kind = LayoutChoice::Kind::kFixed, .fixed = {.dp = 4, .ep = 4}}};

@@ -86,6 +86,15 @@ TEST(ReadRun, TheNoteNamesMethods) {
   EXPECT_DOUBLE_EQ(run({{"notes", "800 Gb/s inter-node"}}).cluster.reference->inter.bandwidth.value(), 12.5e9);
 }
 
+TEST(ReadRun, DispatchRunsBesideAnotherMicroBatchWhereTheNoteOrTheRecipeSaysSo) {
+  // 56 layers on 8 stages have three virtual ones.
+  EXPECT_EQ(run({{"ep", "8"}, {"notes", "25.11 NeMo Container"}}).setup.overlap, Overlap::kMicroBatches);
+  EXPECT_EQ(run({{"ep", "8"}, {"notes", "25.11 NeMo Container"}, {"vp", "1"}}).setup.overlap, Overlap::kNone);
+  EXPECT_EQ(run({{"ep", "8"}}).setup.overlap, Overlap::kNone);
+  EXPECT_EQ(run({{"ep", "8"}, {"notes", "1F1B with A2A overlap"}}).setup.overlap, Overlap::kMicroBatches);
+  EXPECT_EQ(run({{"ep", "8"}, {"notes", "1F1B with A2A overlap"}, {"vp", "1"}}).setup.overlap, Overlap::kNone);
+}
+
 TEST(ReadRun, NvidiasRecipesOverlapTensorParallelismOfDenseNetworks) {
   const Cells dense = {{"model", "Llama-3-70B"}, {"notes", "26.02 NeMo Container"}};
   EXPECT_TRUE(run(dense).setup.overlaps_tensor_parallel);

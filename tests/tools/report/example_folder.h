@@ -80,12 +80,19 @@ inline void write_example_run(const std::filesystem::path& path, int steps = 40)
 
 // The summary of a finished experiment of four plans of two names.
 inline void write_example_experiment(const std::filesystem::path& path) {
-  const std::vector<ExperimentRow> rows = example_rows();
+  std::vector<ExperimentRow> rows = example_rows();
+  for (ExperimentRow& row : rows) row.communication_share = row.name == "a" ? 0.5 : 0.9;
+  std::vector<Finalist> again;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const Seconds time = rows[row].measured.median;
+    again.push_back({.row = row, .times = {{0.9 * time}, {1.1 * time}}});
+  }
   const std::vector<SkippedPlan> skipped{{"a", "lina", "dp3", "chosen", "does not divide </script><b>"}};
   std::filesystem::create_directories(path);
   write_file_atomically(path / "summary.json", experiment_json({.rows = rows,
                                                                 .skipped = skipped,
-                                                                .reference = "tutel",
+                                                                .finalists = again,
+                                                                .references = {"tutel"},
                                                                 .backend = "local",
                                                                 .machine = "two ranks of one processor",
                                                                 .date = "2025-01-31T13:00:00Z",
