@@ -362,7 +362,7 @@ class GridSearch {
   // another: they need at least what the mean stage of 1F1B holds with one micro-batch in flight.
   bool all_too_large(std::int64_t count) {
     TrainingSetup setup = setup_;
-    for (const int zero : kZeroStages) {
+    for (const int zero : {3, 2, 1}) {  // most is sharded first, which is most likely to fit
       setup.zero_stage = zero;
       const double bytes =
           StageMemory(network_, setup).largest_at_least(options_.recomputes.back()).value() * kRounding;
