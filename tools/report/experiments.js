@@ -93,9 +93,9 @@ function repeatsText(regrets) {
 
 function choiceTable(choice) {
   const rows = choice.names.map(({name, plans, picked, fastest, regret, regret_by_repeat: repeats}) =>
-      [name, plans, choiceText(picked), seconds(picked.measured_s), choiceText(fastest), seconds(fastest.measured_s),
-       signedPercent(regret) + repeatsText(repeats)]);
-  return textTable(["", "plans", "picked", "takes", "fastest", "takes", "pick over fastest"], rows);
+      [name, plans, signedPercent(regret) + repeatsText(repeats), choiceText(picked), seconds(picked.measured_s),
+       choiceText(fastest), seconds(fastest.measured_s)]);
+  return textTable(["", "plans", "pick over fastest", "picked", "takes", "fastest", "takes"], rows);
 }
 
 const choiceNote = (choice) => `the pick takes ${percent(choice.mean_regret)} longer than the fastest on average, ${percent(choice.worst_regret)} at worst`;
