@@ -28,6 +28,10 @@ std::string key_fields(const ExperimentRow& row) {
                      row.backward_degree);
 }
 
+std::string optional_field(const std::optional<double>& value) {
+  return value ? fmt::format("{}", *value) : "";
+}
+
 Json optional_json(const std::optional<double>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
@@ -167,15 +171,18 @@ std::string details_csv(std::span<const ExperimentRow> rows) {
   for (const ExperimentRow& row : rows) {
     text += fmt::format("{},{},{},{},{},{},{},{},{},{}\n", key_fields(row), row.micro_batch, row.num_micro_batches,
                         row.predicted_low.value(), row.predicted_high.value(), row.uncontended.value(),
-                        row.measured.mean.value(), row.repeat_spread, row.lower_bound.value(),
-                        row.communication_share ? fmt::format("{}", *row.communication_share) : "");
+                        row.measured.mean.value(), optional_field(row.repeat_spread), row.lower_bound.value(),
+                        optional_field(row.communication_share));
   }
   return text;
 }
 
-double median_repeat_spread(std::span<const ExperimentRow> rows) {
+std::optional<double> median_repeat_spread(std::span<const ExperimentRow> rows) {
   std::vector<double> spreads;
-  for (const ExperimentRow& row : rows) spreads.push_back(row.repeat_spread);
+  for (const ExperimentRow& row : rows) {
+    if (row.repeat_spread) spreads.push_back(*row.repeat_spread);
+  }
+  if (spreads.empty()) return std::nullopt;
   return quantile(spreads, 0.5);
 }
 
@@ -190,7 +197,7 @@ std::string final_csv(std::span<const ExperimentRow> rows, std::span<const Final
     const bool is_picked = std::ranges::count(judged, finalist.row, &NameChoice::picked) > 0;
     text += fmt::format("{},{},{},{},{},{},{},{},{}\n", key_fields(row), finalist.row + 1, row.predicted.value(),
                         row.measured.median.value(), again.median.value(), again.p10.value(), again.p90.value(),
-                        repeat_spread(finalist.times), is_picked ? 1 : 0);
+                        optional_field(repeat_spread(finalist.times)), is_picked ? 1 : 0);
   }
   return text;
 }
@@ -204,7 +211,7 @@ std::string experiment_json(const ExperimentResults& results) {
   json.update(accuracy_json(accuracy(results.rows, &ExperimentRow::predicted)));
   json["without_contention"] = accuracy_json(accuracy(results.rows, &ExperimentRow::uncontended));
   json["measured_over_lower_bound"] = measured_over_lower_bound(results.rows);
-  json["repeat_spread"] = median_repeat_spread(results.rows);
+  json["repeat_spread"] = optional_json(median_repeat_spread(results.rows));
   json["choice"] = choice_json(results.rows, choices(results.rows));
   if (!results.finalists.empty()) {
     json["final"] = choice_json(results.rows, final_choices(results.rows, results.finalists));

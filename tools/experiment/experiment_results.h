@@ -1,6 +1,7 @@
 // The files in which an experiment tells what it found; the table is in experiment_text.h.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,7 +37,8 @@ struct ExperimentResults {
 };
 // summary.json, on one line. REQUIRES: at least one row and one reference.
 [[nodiscard]] std::string experiment_json(const ExperimentResults& results);
-// How much the machine itself changed between the repeats of one plan: median over the rows.
-[[nodiscard]] double median_repeat_spread(std::span<const ExperimentRow> rows);
+// How much the machine itself changed between the repeats of one plan: median over the rows; absent where none ran
+// more than once.
+[[nodiscard]] std::optional<double> median_repeat_spread(std::span<const ExperimentRow> rows);
 
 }  // namespace sextant

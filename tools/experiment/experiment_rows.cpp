@@ -57,7 +57,8 @@ std::optional<double> communication_share(std::span<const ExperimentRow> rows) {
 
 }  // namespace
 
-double repeat_spread(const StepTimes& times) {
+std::optional<double> repeat_spread(const StepTimes& times) {
+  if (times.size() < 2) return std::nullopt;
   std::vector<Seconds> medians;
   for (const std::vector<Seconds>& repeat : times) medians.push_back(time_statistics(repeat).median);
   const auto [least, largest] = std::ranges::minmax(medians);

@@ -30,14 +30,14 @@ struct ExperimentRow {
   Seconds exposed{};      // predicted time in which only links are busy
   // exposed / predicted of the sequential plan of the same name and layout; absent where none ran.
   std::optional<double> communication_share{};
-  TimeStatistics measured{};   // over all steps of all repeats
-  double repeat_spread = 0.0;  // largest / least median of a repeat - 1
+  TimeStatistics measured{};              // over all steps of all repeats
+  std::optional<double> repeat_spread{};  // largest / least median of a repeat - 1; absent where it ran once
 };
 // A row a plan. `costs` price the plans. REQUIRES: for every plan times of at least one step.
 [[nodiscard]] std::vector<ExperimentRow> make_rows(std::span<const ExperimentPlan> plans, const CostModel& costs,
                                                    std::span<const StepTimes> times);
-// Largest / least median of a repeat - 1. REQUIRES: as above.
-[[nodiscard]] double repeat_spread(const StepTimes& times);
+// Largest / least median of a repeat - 1; absent where there is one repeat. REQUIRES: as above.
+[[nodiscard]] std::optional<double> repeat_spread(const StepTimes& times);
 
 // Rows that agree in one member, groups in order of their first row.
 struct RowGroup {

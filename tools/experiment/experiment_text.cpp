@@ -152,14 +152,19 @@ std::string choice_text(const ExperimentResults& results) {
                              final_choices(results.rows, results.finalists));
 }
 
+std::string spread_text(const std::optional<double>& spread) {
+  if (!spread) return "each plan ran once";
+  return fmt::format("the median of a plan moved by {:.1f} % between its repeats", percent(*spread));
+}
+
 }  // namespace
 
 std::string experiment_text(const ExperimentResults& results) {
   std::string text = accuracy_text(results.rows) + schedules_text(results.rows);
   for (const std::string& reference : results.references) text += speedup_text(results.rows, reference);
   return text + choice_text(results) +
-         fmt::format("\n{} plans, {} skipped; the median of a plan moved by {:.1f} % between its repeats\n",
-                     results.rows.size(), results.skipped.size(), percent(median_repeat_spread(results.rows)));
+         fmt::format("\n{} plans, {} skipped; {}\n", results.rows.size(), results.skipped.size(),
+                     spread_text(median_repeat_spread(results.rows)));
 }
 
 }  // namespace sextant

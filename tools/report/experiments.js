@@ -1,10 +1,12 @@
 // Experiments: predicted against measured of every plan, errors and speed-ups of the schedules, and the plans picked.
 
 const experimentRows = (experiment) => experiment.summary.rows;
+// In the order of the experiment file.
+const schedulesOf = (experiment) => [...new Set(experimentRows(experiment).map((row) => row.schedule))];
 
 // `predicted`: the member of a row on the x axis.
 function experimentChart(experiment, predicted) {
-  const schedules = [...new Set(experimentRows(experiment).map((row) => row.schedule))];
+  const schedules = schedulesOf(experiment);
   const datasets = schedules.map((schedule, index) => ({
     label: words(schedule), backgroundColor: seriesColour(index), pointRadius: 4,
     data: experimentRows(experiment).filter((row) => row.schedule === schedule)
@@ -25,14 +27,14 @@ function experimentChart(experiment, predicted) {
   };
 }
 
-const numberOrDash = (value, text) => value === null || value === undefined ? "–" : text(value);
+const numberOrDash = (value, text, dash = "–") => value === null || value === undefined ? dash : text(value);
 
 const factor = (value, digits = 3) => numberOrDash(value, (x) => `${x.toFixed(digits)}×`);
 
-// A table of texts; a row is a list of cells.
+// A table of texts; a row is a list of cells, each a text or {text, best}.
 function textTable(head, rows) {
-  const line = (tag, cells) => element("tr", {}, ...cells.map((cell) => element(tag, {}, `${cell}`)));
-  return element("table", {}, element("thead", {}, line("th", head)), element("tbody", {}, ...rows.map((row) => line("td", row))));
+  const line = (tag, cells) => element("tr", {}, ...cells.map((cell) => cell.best ? element(tag, {class: "best"}, cell.text) : element(tag, {}, `${cell.text ?? cell}`)));
+  return element("table", {class: "experiment"}, element("thead", {}, line("th", head)), element("tbody", {}, ...rows.map((row) => line("td", row))));
 }
 
 // ---- errors ----
@@ -44,12 +46,13 @@ function accuracyCells(label, plans, accuracy) {
           factor(accuracy.measured_over_lower_bound, 2)];
 }
 
-function errorTable({summary}) {
+function errorTable(experiment) {
+  const {summary} = experiment;
   const head = ["", "plans", "median |error|", "95th percentile", "median error", "Kendall's tau", "regret", "measured / lower bound"];
   return textTable(head, [
     accuracyCells("all", summary.plans, summary),
     accuracyCells("all, contention left out", summary.plans, summary.without_contention),
-    ...Object.entries(summary.by_schedule).map(([schedule, accuracy]) => accuracyCells(words(schedule), accuracy.plans, accuracy)),
+    ...schedulesOf(experiment).map((schedule) => accuracyCells(words(schedule), summary.by_schedule[schedule].plans, summary.by_schedule[schedule])),
   ]);
 }
 
@@ -61,14 +64,17 @@ const shareText = (share) => numberOrDash(share, ([least, largest]) => {
 });
 
 // Times as fast as `reference`, a column a schedule, a row a group of cases; null where nothing ran beside it.
-function speedupTable({summary}, reference) {
-  const groups = summary.speedups.filter((group) => group.over === reference);
-  const schedules = Object.keys(groups[0].schedules);
+function speedupTable(experiment, reference) {
+  const groups = experiment.summary.speedups.filter((group) => group.over === reference);
+  const schedules = schedulesOf(experiment).filter((schedule) => schedule in groups[0].schedules);
   if (schedules.length === 0) return null;
-  const cells = (group, member, text) => schedules.map((schedule) => {
-    const speedup = group.schedules[schedule];
-    return speedup ? factor(speedup[member]) + text(speedup) : "–";
-  });
+  const cells = (group, member, text) => {
+    const most = Math.max(...Object.values(group.schedules).map((speedup) => speedup[member]));
+    return schedules.map((schedule) => {
+      const speedup = group.schedules[schedule];
+      return speedup ? {text: factor(speedup[member]) + text(speedup), best: speedup[member] === most && most > 1} : "–";
+    });
+  };
   const rows = groups.map((group) => [group.group, shareText(group.communication_share), group.cases,
       ...cells(group, "measured", (speedup) => speedup.cases < group.cases ? ` (${speedup.cases})` : "")]);
   rows.splice(1, 0, ["all cases, predicted", "", "", ...cells(groups[0], "predicted", () => "")],
@@ -87,9 +93,9 @@ function repeatsText(regrets) {
 
 function choiceTable(choice) {
   const rows = choice.names.map(({name, plans, picked, fastest, regret, regret_by_repeat: repeats}) =>
-      [name, plans, choiceText(picked), seconds(picked.measured_s), choiceText(fastest), seconds(fastest.measured_s),
-       signedPercent(regret) + repeatsText(repeats)]);
-  return textTable(["", "plans", "picked", "takes", "fastest", "takes", "pick over fastest"], rows);
+      [name, plans, signedPercent(regret) + repeatsText(repeats), choiceText(picked), seconds(picked.measured_s),
+       choiceText(fastest), seconds(fastest.measured_s)]);
+  return textTable(["", "plans", "pick over fastest", "picked", "takes", "fastest", "takes"], rows);
 }
 
 const choiceNote = (choice) => `the pick takes ${percent(choice.mean_regret)} longer than the fastest on average, ${percent(choice.worst_regret)} at worst`;
@@ -103,14 +109,14 @@ function tableFigure(title, note, table) {
 
 function experimentTables(experiment) {
   const {summary} = experiment;
-  const figures = [tableFigure("Errors", "predicted over measured; lower bound: what the busiest queue of the layout needs on the model", errorTable(experiment))];
-  for (const reference of summary.references) {
-    figures.push(tableFigure(`Times as fast as ${words(reference)}`,
-        "measured; communication: its share of the sequential step that nothing hides, predicted; in brackets the cases where fewer", speedupTable(experiment, reference)));
-  }
+  const figures = [tableFigure("Errors", "predicted / measured − 1; lower bound: what the busiest queue of a plan's layout needs on the model", errorTable(experiment))];
   if (summary.choice) figures.push(tableFigure("Choice", `predicted fastest beside measured fastest: ${choiceNote(summary.choice)}`, choiceTable(summary.choice)));
   if (summary.final) {
     figures.push(tableFigure("Choice, measured again", `the pick and those that looked fastest, ${summary.final.repeats} times in turn: ${choiceNote(summary.final)}`, choiceTable(summary.final)));
+  }
+  for (const reference of summary.references) {
+    figures.push(tableFigure(`Times as fast as ${words(reference)}`,
+        "measured; communication: its share of the sequential step, predicted; in brackets the cases where fewer", speedupTable(experiment, reference)));
   }
   return figures.filter((figure) => figure !== null);
 }
@@ -121,7 +127,8 @@ function drawExperiments() {
     const {summary} = experiment;
     const canvases = [];
     const facts = `${summary.plans} plans, ${summary.skipped.length} skipped, on ${summary.nodes} × ${summary.devices_per_node} ranks ` +
-        `(${summary.backend}), ${dateText(summary.date)}; the median of a plan moved by ${percent(summary.repeat_spread)} between its repeats`;
+        `(${summary.backend}), ${dateText(summary.date)}; ` +
+        numberOrDash(summary.repeat_spread, (spread) => `the median of a plan moved by ${percent(spread)} between its repeats`, "each plan ran once");
     const figure = (title, note, predicted) => {
       const canvas = element("canvas");
       canvases.push([canvas, () => experimentChart(experiment, predicted)]);

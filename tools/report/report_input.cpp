@@ -63,9 +63,16 @@ ReportExperiment load_experiment_summary(const fs::path& folder, Json summary) {
   const std::string where = (folder / "summary.json").string();
   require_keys(summary,
                {"date", "backend", "machine", "nodes", "devices_per_node", "plans", "median_abs_error", "p95_abs_error",
-                "median_error", "kendall_tau", "regret", "without_contention", "reference", "speedup",
-                "speedup_predicted", "by_schedule", "rows", "skipped", "repeat_spread"},
+                "median_error", "kendall_tau", "regret", "without_contention", "references", "speedups", "choice",
+                "by_schedule", "rows", "skipped", "repeat_spread"},
                where);
+  for (const Json& group : summary["speedups"]) {
+    require_keys(group, {"over", "group", "communication_share", "cases", "schedules"}, where + ": speedups");
+  }
+  for (const char* key : {"choice", "final"}) {
+    const Json choice = summary.value(key, Json());
+    if (!choice.is_null()) require_keys(choice, {"names", "mean_regret", "worst_regret"}, where + ": " + key);
+  }
   for (const Json& row : summary["rows"]) {
     require_keys(row, {"name", "schedule", "layout", "predicted_s", "predicted_uncontended_s", "measured_s"},
                  where + ": rows");

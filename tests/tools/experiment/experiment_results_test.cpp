@@ -1,6 +1,7 @@
 #include "tools/experiment/experiment_results.h"
 
 #include <cmath>
+#include <optional>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -137,6 +138,14 @@ TEST(ExperimentJson, WhatOnePlanCannotSayIsNull) {
   EXPECT_TRUE(json["regret"].is_null());
   EXPECT_TRUE(json["speedup"].empty());
   EXPECT_TRUE(json["choice"].is_null());
+}
+
+TEST(ExperimentJson, PlansThatRanOnceHaveNoSpread) {
+  std::vector<ExperimentRow> rows{example_rows()[0]};
+  EXPECT_EQ(summary(rows)["repeat_spread"], 0.25);
+  rows[0].repeat_spread = std::nullopt;
+  EXPECT_TRUE(summary(rows)["repeat_spread"].is_null());
+  EXPECT_THAT(details_csv(rows), EndsWith(",4,,1,\n"));
 }
 
 TEST(ExperimentJson, NamesWhatWasSkipped) {

@@ -104,11 +104,16 @@ TEST(MakeRows, PutThePredictionBesideTheStepsOfAllRepeats) {
   EXPECT_GT(row.lower_bound, Seconds(0.0));
   EXPECT_LE(row.lower_bound, row.predicted);
   EXPECT_EQ(row.measured.median, Seconds(2.5));
-  EXPECT_DOUBLE_EQ(row.repeat_spread, 0.5);
+  EXPECT_DOUBLE_EQ(row.repeat_spread.value(), 0.5);
   // plan 0 is the sequential one of the same layout
   EXPECT_EQ(row.communication_share, rows[0].exposed / rows[0].predicted);
   EXPECT_EQ(rows[0].exposed, plans.plans[0].plan.prediction.exposed_communication);
   EXPECT_GT(*row.communication_share, 0.0);
+}
+
+TEST(RepeatSpread, OneRepeatHasNone) {
+  EXPECT_EQ(repeat_spread({{Seconds(1.0), Seconds(3.0)}}), std::nullopt);
+  EXPECT_EQ(repeat_spread({{Seconds(2.0)}, {Seconds(3.0)}}), 0.5);
 }
 
 TEST(GroupRows, KeepsTheOrderOfTheRows) {

@@ -44,6 +44,13 @@ TEST(ExperimentText, SaysWhereAScheduleRanInFewerCases) {
   EXPECT_THAT(experiment_text({.rows = rows, .references = {"tutel"}}), HasSubstr("      2   2.000x/1\n"));
 }
 
+TEST(ExperimentText, SaysWhereEachPlanRanOnce) {
+  std::vector<ExperimentRow> rows{example_rows()[0]};
+  rows[0].repeat_spread = std::nullopt;
+  EXPECT_THAT(experiment_text({.rows = rows, .references = {"tutel"}}),
+              HasSubstr("\n1 plans, 0 skipped; each plan ran once\n"));
+}
+
 TEST(ExperimentText, NamesThePickAndTheFastest) {
   const std::vector<ExperimentRow> rows = example_rows();
   const std::string text = experiment_text({.rows = rows, .references = {"tutel"}});

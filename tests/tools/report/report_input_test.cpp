@@ -5,6 +5,7 @@
 #include <string>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "models/error.h"
 #include "tests/tools/report/example_folder.h"
@@ -64,6 +65,20 @@ TEST_F(ReportInput, ADamagedExperimentIsRefused) {
   fs::create_directories(folder_ / "grid");
   std::ofstream(folder_ / "grid/summary.json") << "{\"schema\": \"sextant/experiment_summary@1\"}";
   expect_refused(folder_ / "grid", "summary.json: key \"date\" is missing");
+}
+
+TEST_F(ReportInput, AnExperimentWithAPartMissingIsRefusedByThePart) {
+  write_example_experiment(folder_ / "grid");
+  const auto without = [&](const std::string& key, const std::string& part) {
+    nlohmann::json summary = nlohmann::json::parse(std::ifstream(folder_ / "grid/summary.json"));
+    (key == "speedups" ? summary[key].at(0) : summary[key]).erase(part);
+    std::ofstream(folder_ / "grid/summary.json") << summary.dump();
+    expect_refused(folder_ / "grid", "summary.json: " + key + ": key \"" + part + "\" is missing");
+    write_example_experiment(folder_ / "grid");
+  };
+  without("speedups", "cases");
+  without("choice", "names");
+  without("final", "worst_regret");
 }
 
 TEST_F(ReportInput, ItemsOfOneNameGoByTheirPaths) {
