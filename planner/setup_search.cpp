@@ -7,11 +7,13 @@
 #include <limits>
 #include <mutex>
 #include <thread>
+#include <tuple>
 
 #include <fmt/format.h>
 
 #include "models/divisors.h"
 #include "models/error.h"
+#include "models/layer_times.h"
 #include "models/setup_memory.h"
 #include "planner/stage_choice.h"
 
@@ -250,6 +252,7 @@ class GridSearch {
     setup_.dispatch = algorithms.front();
     if (prunes_ && prune(computation_bound(), all)) return;
     if (prunes_ && all_too_large(all)) return;
+    known_too_large_.clear();
     for_exchanges([&] { try_exchange(); });
   }
 
@@ -258,7 +261,9 @@ class GridSearch {
     for (const int zero : kZeroStages) {
       TrainingSetup setup = setup_;
       setup.zero_stage = zero;
-      if (setup.overlap == Overlap::kChunks) {
+      if (prunes_ && is_known_too_large(setup)) {
+        count_too_large();
+      } else if (setup.overlap == Overlap::kChunks) {
         try_chunks(setup);
       } else {
         try_setup(setup);
@@ -293,6 +298,11 @@ class GridSearch {
     return estimate_even_step(network_, setup, cluster_).total().value() * kRounding;
   }
 
+  // The same of all degrees.
+  double least_bound(const TrainingSetup& setup) const {
+    return estimate_even_step(network_, setup, cluster_, {}, ChunkCosts::kLeast).total().value() * kRounding;
+  }
+
   // The same where stages add something to the even split.
   static double split_bound(double even, Seconds added, const TrainingSetup& setup) {
     return even + least_effect(setup) * added.value() * kRounding;
@@ -300,6 +310,8 @@ class GridSearch {
 
   // One setup of the space: the degrees with the fastest step, by a bound of each; ties go to the smaller ones.
   void try_chunks(TrainingSetup setup) {
+    if (prunes_ && prune(least_bound(setup), 1)) return;
+    if (prunes_ && !StageChoice(network_, setup, cluster_, options_).added_at_least()) return too_large(setup);
     std::vector<ChunkedSetup> candidates;
     for (const auto& [forward, backward] : degrees_) {
       setup.forward_degree = forward;
@@ -309,12 +321,21 @@ class GridSearch {
     std::ranges::sort(candidates, std::less<>());
     if (prunes_ && prune(candidates.front().bound, 1)) return;
     std::optional<ChunkedSetup> fastest;
+    std::vector<std::vector<PassTimes>> tried;
     const auto at_most = [&] {
       const double threshold = prunes_ ? best_.threshold() : kNever;
       return fastest ? std::min(fastest->bound, threshold) : threshold;
     };
     for (const ChunkedSetup& candidate : candidates) {
       if (candidate.bound > at_most()) break;
+      if (prunes_) {
+        std::vector<PassTimes> times = moe_times(candidate.setup);
+        const bool is_beaten = std::ranges::any_of(tried, [&](const std::vector<PassTimes>& other) {
+          return is_nowhere_slower(other, times, setup.pipeline == PipelineSchedule::kZeroBubble);
+        });
+        if (is_beaten) continue;
+        tried.push_back(std::move(times));
+      }
       StageChoice stages(network_, candidate.setup, cluster_, options_);
       const std::optional<Seconds> added = stages.added_at_least();
       if (!added) return too_large(candidate.setup);  // as all are: chunks need no memory
@@ -327,6 +348,25 @@ class GridSearch {
     if (!fastest) return skip(at_most(), 1);
     ++counts_.evaluated;
     best_.add({fastest->bound, place_++, fastest->setup});
+  }
+
+  // A MoE layer with each recomputation: all that the degrees change.
+  std::vector<PassTimes> moe_times(TrainingSetup setup) const {
+    std::vector<PassTimes> times;
+    for (const Recompute recompute : options_.recomputes) {
+      set_stage_recompute(setup, {recompute});
+      times.push_back(layer_times(network_, setup, cluster_).moe);
+    }
+    return times;
+  }
+
+  // Then no choice of stages makes a slower step: it grows with both passes and, where their weight gradients fill
+  // bubbles, with what is left of them without those.
+  static bool is_nowhere_slower(const std::vector<PassTimes>& a, const std::vector<PassTimes>& b, bool fills_bubbles) {
+    return std::ranges::equal(a, b, [&](const PassTimes& one, const PassTimes& other) {
+      const auto rest = [](const PassTimes& times) { return times.total() - 2.0 * times.weight_gradients; };
+      return one.total() <= other.total() && (!fills_bubbles || rest(one) <= rest(other));
+    });
   }
 
   // What the stages may add to an even split of `even` for a step of `at_most`.
@@ -376,13 +416,30 @@ class GridSearch {
 
   // Its memory is that of the even split that keeps least.
   void too_large(TrainingSetup setup) {
-    const std::int64_t place = place_++;
-    ++counts_.evaluated;
-    ++counts_.too_large;
+    known_too_large_.push_back(memory_key(setup));
     setup.recompute = options_of(setup).recomputes.back();
     const double bytes = setup_memory(network_, setup).total().value();
-    if (bytes < counts_.miss.bytes) counts_.miss = {bytes, place, setup};
+    if (bytes < counts_.miss.bytes) counts_.miss = {bytes, place_, setup};
     least_miss_ = std::min(least_miss_, bytes);
+    count_too_large();
+  }
+
+  void count_too_large() {
+    ++place_;
+    ++counts_.evaluated;
+    ++counts_.too_large;
+  }
+
+  // All that memory depends on where degrees and micro-batch are given: dispatch and chunks need no less.
+  using MemoryKey = std::tuple<PipelineSchedule, int, bool, int>;
+  static MemoryKey memory_key(const TrainingSetup& setup) {
+    return {setup.pipeline, setup.virtual_stages, setup.overlap == Overlap::kMicroBatches, setup.zero_stage};
+  }
+
+  // Under DualPipe what fits is asked of the fastest split, which depends on dispatch.
+  bool is_known_too_large(const TrainingSetup& setup) const {
+    return setup.pipeline != PipelineSchedule::kDualPipe &&
+           std::ranges::find(known_too_large_, memory_key(setup)) != known_too_large_.end();
   }
 
   const SetupRequest& request_;
@@ -395,6 +452,7 @@ class GridSearch {
   StageOptions paired_;                       // of 1F1B that runs two micro-batches at once
   std::vector<std::pair<int, int>> degrees_;  // forward and backward, of chunks
   TrainingSetup setup_;
+  std::vector<MemoryKey> known_too_large_;  // of the degrees and the micro-batch in `setup_`
   Counts counts_;
   double least_miss_ = kNever;  // bytes, of all grids so far
   std::int64_t place_ = 0;
