@@ -60,7 +60,7 @@ std::vector<CollectiveSeries> measure_collectives(World& world, const Collective
   const auto largest =
       static_cast<std::int64_t>(options.buffers.back().value()) / static_cast<std::int64_t>(kElementBytes);
   const DeviceBuffer<float> send(world.device(), largest), receive(world.device(), largest);
-  const ComputeShareBenchmark shares(world);
+  const ComputeShareBenchmark shares(world, options.cores_per_rank);
   std::vector<CollectiveSeries> result;
   for (const auto& [shape, colors] : group_shapes(world.topology())) {
     const auto group = world.communicator().split(colors[static_cast<std::size_t>(world.rank())]);

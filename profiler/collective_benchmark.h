@@ -13,6 +13,7 @@ namespace sextant {
 struct CollectiveBenchmarkOptions {
   std::vector<Bytes> buffers;  // convention of models/work.h, ascending
   RepeatOptions repeat;
+  double cores_per_rank = 2.0;  // measure_cores_per_rank
 };
 
 // Number of measurements that measure_collectives makes.

@@ -154,32 +154,37 @@ BlockTimes measure_block(World& world, const Call& exchange, const Call& work, c
 
 using BlockPair = std::array<BlockTimes, kMessages.size()>;  // of small and large exchanges
 
+struct BlockConditions {
+  Seconds synchronization;
+  double cores_per_rank;
+};
+
 // Exchanges of one tier with work between them.
-BlockPair measure_work_blocks(World& world, Communicator& group, Seconds synchronization,
+BlockPair measure_work_blocks(World& world, Communicator& group, const BlockConditions& with,
                               const RepeatOptions& options) {
   const BusyWork work(world, kWork);
   const Call issue_work = [&](Stream& stream) { stream.enqueue(work); };
-  const ComputeShareBenchmark shares(world);
+  const ComputeShareBenchmark shares(world, with.cores_per_rank);
   const auto stream = world.device().make_stream("exchange");
   BlockPair blocks;
   for (std::size_t size = 0; size < kMessages.size(); ++size) {
     const Exchange exchange(world, group, kMessages[size]);
     blocks[size] = measure_block(world, std::cref(exchange), issue_work, options);
-    blocks[size].exchange = blocks[size].exchange + synchronization;
+    blocks[size].exchange = blocks[size].exchange + with.synchronization;
     blocks[size].compute_share = shares.measure(*stream, std::cref(exchange), blocks[size].exchange, options);
   }
   return blocks;
 }
 
 // Exchanges between nodes with exchanges inside them in the place of work.
-BlockPair measure_tier_blocks(World& world, Communicator& intra, Communicator& inter, Seconds synchronization,
+BlockPair measure_tier_blocks(World& world, Communicator& intra, Communicator& inter, const BlockConditions& with,
                               const RepeatOptions& options) {
   BlockPair blocks;
   for (std::size_t size = 0; size < kMessages.size(); ++size) {
     const Exchange inside(world, intra, kMessages[size]), between(world, inter, kMessages[size]);
     blocks[size] = measure_block(world, std::cref(between), std::cref(inside), options);
-    blocks[size].work = blocks[size].work + synchronization;
-    blocks[size].exchange = blocks[size].exchange + synchronization;
+    blocks[size].work = blocks[size].work + with.synchronization;
+    blocks[size].exchange = blocks[size].exchange + with.synchronization;
   }
   return blocks;
 }
@@ -225,21 +230,23 @@ Seconds measure_synchronization(World& world, const RepeatOptions& options) {
   return Seconds(std::max(0.0, quantile(std::move(waits), 0.5)));
 }
 
-std::vector<Contention> measure_contention(World& world, Seconds synchronization, const RepeatOptions& options) {
+std::vector<Contention> measure_contention(World& world, Seconds synchronization, double cores_per_rank,
+                                           const RepeatOptions& options) {
   std::vector<Contention> result;
   const Topology topology = world.topology();
+  const BlockConditions with{synchronization, cores_per_rank};
   const auto intra = tier_group(world, Resource::kIntra), inter = tier_group(world, Resource::kInter);
   const auto append = [&](Resource victim, Resource aggressor, const SlowDown& slow_down) {
     result.push_back({victim, aggressor, slow_down.factor, slow_down.delay});
   };
   const auto beside_work = [&](Resource tier, Communicator& group) {
-    const BlockPair blocks = measure_work_blocks(world, group, synchronization, options);
+    const BlockPair blocks = measure_work_blocks(world, group, with, options);
     append(tier, Resource::kCompute, slow_down_in_blocks(blocks[0], blocks[1], Slowed::kExchange));
   };
   if (topology.devices_per_node > 1) beside_work(Resource::kIntra, *intra);
   if (topology.nodes > 1) beside_work(Resource::kInter, *inter);
   if (topology.devices_per_node > 1 && topology.nodes > 1) {
-    const BlockPair blocks = measure_tier_blocks(world, *intra, *inter, synchronization, options);
+    const BlockPair blocks = measure_tier_blocks(world, *intra, *inter, with, options);
     const SlowDown mutual = slow_down_in_blocks(blocks[0], blocks[1], Slowed::kBoth);
     append(Resource::kIntra, Resource::kInter, mutual);
     append(Resource::kInter, Resource::kIntra, mutual);
@@ -247,9 +254,9 @@ std::vector<Contention> measure_contention(World& world, Seconds synchronization
   return result;
 }
 
-Interference measure_interference(World& world, const RepeatOptions& options) {
+Interference measure_interference(World& world, double cores_per_rank, const RepeatOptions& options) {
   const Seconds synchronization = measure_synchronization(world, options);
-  return {synchronization, measure_contention(world, synchronization, options)};
+  return {synchronization, measure_contention(world, synchronization, cores_per_rank, options)};
 }
 
 Interference median_of(const std::vector<Interference>& rounds) {

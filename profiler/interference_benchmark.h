@@ -17,10 +17,10 @@ namespace sextant {
 [[nodiscard]] Seconds measure_synchronization(World& world, const RepeatOptions& options);
 
 // How all-to-alls of either link tier slow down beside work, and where there are both tiers beside one another, both by
-// the same: of two sizes, in a pipelined block of 8 chunks. What they take of the work is CostEstimate::compute_share;
-// `synchronization` is what the cost model adds to a collective already. Collective over `world`;
+// the same: of two sizes, in a pipelined block of 8 chunks. What they take of the work is CostEstimate::compute_share,
+// of `cores_per_rank`; `synchronization` is what the cost model adds to a collective already. Collective over `world`;
 // empty for one rank.
-[[nodiscard]] std::vector<Contention> measure_contention(World& world, Seconds synchronization,
+[[nodiscard]] std::vector<Contention> measure_contention(World& world, Seconds synchronization, double cores_per_rank,
                                                          const RepeatOptions& options);
 
 // Both of the above, once.
@@ -28,7 +28,7 @@ struct Interference {
   Seconds synchronization;
   std::vector<Contention> contention;
 };
-[[nodiscard]] Interference measure_interference(World& world, const RepeatOptions& options);
+[[nodiscard]] Interference measure_interference(World& world, double cores_per_rank, const RepeatOptions& options);
 // The median of each number over rounds that were measured some time apart: one round on a machine that others use
 // may be off by much. REQUIRES: at least one round, all of one job.
 [[nodiscard]] Interference median_of(const std::vector<Interference>& rounds);

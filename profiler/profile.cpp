@@ -121,10 +121,11 @@ Cluster profile(World& world, const ProfileOptions& options) {
   cluster.date = today();
   on_measurement("launch latency");
   cluster.launch_latency = measure_launch_latency(world, 100, options.quick ? 7 : 21);
+  collectives.cores_per_rank = measure_cores_per_rank(world, interference_options(options.quick));
   std::vector<Interference> rounds;  // at the start, in the middle and at the end
   const auto interfere = [&] {
     on_measurement("waiting at collectives, work beside them");
-    rounds.push_back(measure_interference(world, interference_options(options.quick)));
+    rounds.push_back(measure_interference(world, collectives.cores_per_rank, interference_options(options.quick)));
   };
   interfere();
   cluster.collectives = measure_collectives(world, collectives, on_measurement);

@@ -60,7 +60,9 @@ class MpiWorld : public World {
       : topology_(topology),
         communicator_(session, duplicate_world()),
         hosts_(communicator_.gather_text(host_name())),
-        device_(session, count_ranks_on_machine()) {}
+        device_(session, count_ranks_on_machine()) {
+    if (topology_from_hosts(hosts_).nodes > 1) session.note_network();
+  }
 
   [[nodiscard]] int rank() const override { return communicator_.rank(); }
   [[nodiscard]] int size() const override { return communicator_.size(); }

@@ -147,7 +147,7 @@ void MpiCommunicator::Member::finish(int code, MPI_Request& request, const char*
 }
 
 void MpiCommunicator::Member::meet(std::size_t part_bytes, const char* operation) const {
-  if (part_bytes < kMeetBytes) return;
+  if (!session.has_network() || part_bytes < kMeetBytes) return;
   MPI_Request request = new_request(operation);
   finish(MPI_Ibarrier(comm, &request), request, operation);
 }

@@ -40,6 +40,9 @@ class MpiSession {
   // The launcher asks this process to end (SIGTERM), as when another rank has died: waits for other ranks
   // end at once. A second SIGTERM ends the process.
   [[nodiscard]] static bool is_asked_to_end();
+  // Ranks have hosts of their own, so that messages go through a network, and not through shared memory alone.
+  void note_network() { has_network_ = true; }
+  [[nodiscard]] bool has_network() const { return has_network_; }
   // A wait was given up, so MPI still owns a request and its buffers: nothing can be freed or
   // finalised in order any more, and the process can only end by MPI_Abort.
   void note_unfinished() { has_unfinished_ = true; }
@@ -52,6 +55,7 @@ class MpiSession {
   Seconds patience_{0.0};
   std::atomic<bool> is_abandoned_ = false;
   std::atomic<bool> has_unfinished_ = false;
+  bool has_network_ = false;
 };
 
 }  // namespace sextant

@@ -53,11 +53,12 @@ void ask_for_short_slices() {
   static_cast<void>(syscall(SYS_sched_setattr, 0, &attributes, 0U));
 }
 
-// A thread that polls between sleeps wakes up in time for what has come.
-void wake_in_time() {
-  thread_local const bool is_done = [] {
+// A thread that polls between sleeps wakes up in time for what has come; of a network before work goes on, since
+// senders wait for it.
+void wake_in_time(const MpiSession& session) {
+  thread_local const bool is_done = [&] {
     prctl(PR_SET_TIMERSLACK, 1'000UL, 0UL, 0UL, 0UL);  // Linux rounds sleeps up by 50 us unless told otherwise
-    ask_for_short_slices();
+    if (session.has_network()) ask_for_short_slices();
     return true;
   }();
   static_cast<void>(is_done);
@@ -89,7 +90,7 @@ void give_up_if_asked(const MpiWait& wait) {
 
 void wait_until(const std::function<bool()>& is_done, const MpiWait& wait) {
   if (is_done()) return;
-  wake_in_time();
+  wake_in_time(wait.session);
   const Clock::time_point begin = Clock::now();
   do {
     const Clock::duration waited = Clock::now() - begin;
