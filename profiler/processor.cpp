@@ -19,7 +19,7 @@
 namespace sextant {
 namespace {
 
-constexpr int kShareRepeats = 3;
+constexpr int kRepeatsPerShare = 5;  // of other measurements: quick profiles look once
 
 double thread_seconds() {
   std::timespec now{};
@@ -171,8 +171,9 @@ double ComputeShareBenchmark::lost_pace(Stream& stream, const std::function<void
                                         const RepeatOptions& options) const {
   const int calls = static_cast<int>(std::clamp(options.block_time / alone, 1.0, 1.0 * options.max_calls));
   const std::chrono::duration<double> pause(options.block_time.value());
+  const int repeats = std::max(1, options.repeats / kRepeatsPerShare);
   std::vector<double> shares;
-  for (int repeat = 0; repeat < kShareRepeats; ++repeat) {  // in turn, so that a slow phase of the machine meets both
+  for (int repeat = 0; repeat < repeats; ++repeat) {  // in turn, so that a slow phase of the machine meets both
     const Pace free = pace_of_work(world_, *side_, work_, [&] { std::this_thread::sleep_for(pause); });
     const Pace beside = pace_of_work(world_, *side_, work_, [&] {
       for (int i = 0; i < calls; ++i) call(stream);

@@ -31,7 +31,7 @@ while last < end:
     if now - last > 1e-4:
         waits.append(now - last)
     last = now
-print(sorted(waits)[len(waits) // 2] if waits else 0.0)
+print(f"{sorted(waits)[len(waits) // 2] if waits else 0.0:.6f}")
 """
 
 
@@ -95,7 +95,7 @@ class OnTestbed(unittest.TestCase):
         return result
 
     def run_sextant(self, *arguments):
-        return self.succeed(testbed("run", "--name", NAME, "--", SEXTANT, *arguments, timeout=100))
+        return self.succeed(testbed("run", "--name", NAME, "--", SEXTANT, *arguments, timeout=200))
 
     def test_1_links_have_about_their_rates(self):
         measured = {}
@@ -120,7 +120,7 @@ class OnTestbed(unittest.TestCase):
         result = self.succeed(testbed("run", "--name", NAME, "--", sys.executable, self.folder / "turns.py"))
         if "no real-time process" in result.stderr or len(os.sched_getaffinity(0)) >= 4:
             self.skipTest("no real-time processes here, or a core for every device")
-        medians = [float(line) for line in result.stdout.split()]
+        medians = [float(number) for number in re.findall(r"[0-9]\.[0-9]{6}", result.stdout)]  # lines may run together
         self.assertEqual(len(medians), 4)
         self.assertLess(max(medians), 2e-3)  # 3 ms where nobody interrupts
         self.assertEqual(orphaned_beats(), [])
