@@ -215,12 +215,13 @@ TEST(StageMemory, GrowsWithEveryLayer) {
 TEST(StageMemory, NoSplitNeedsLessThanItsBound) {
   // Of one stage without logits it is what the stage needs but for the head's moment, which is the larger one here.
   TrainingSetup setup = setup_of({});
-  const StageMemory one(dense_network(), setup, kBare);
+  const Network dense = dense_network();
+  const StageMemory one(dense, setup, kBare);
   EXPECT_DOUBLE_EQ(one.largest_at_least(Recompute::kNone).value(),
                    (one.total({0, 0, 4}, Recompute::kNone) - Bytes(4.0 * 32 * 10 + 2.0 * 10 * 8)).value());
   Network mixed = moe_network();
   mixed.dense = {.layers = {0}, .hidden_dim = 16};
-  for (const Network& network : {dense_network(), moe_network(), mixed}) {
+  for (const Network& network : {dense, moe_network(), mixed}) {
     for (const auto pipeline : {PipelineSchedule::k1F1B, PipelineSchedule::kZeroBubble, PipelineSchedule::kDualPipe}) {
       for (const int zero_stage : {0, 1, 2, 3}) {
         setup = setup_of({.pp = 2, .dp = 2, .edp = 2});
