@@ -74,7 +74,8 @@ struct MpiCommunicator::Member {
   void finish(int code, MPI_Request& request, const char* operation) const;
   // Waits until all members have come, where a part has many bytes. MPI would send at once, into the receivers'
   // buffers: ranks then run ahead of one another and have the links to themselves, each by chance. Here as with NCCL
-  // data moves when both ends are there, and a step takes as long as its tasks.
+  // data moves when both ends are there, and a step takes as long as its tasks. REQUIRES: the same bytes on all
+  // members.
   void meet(std::size_t part_bytes, const char* operation) const;
   // Makes room for one part of every rank; parts_in_scratch() says where each lies.
   void reserve_scratch(std::size_t part_bytes);
@@ -211,7 +212,7 @@ void MpiCommunicator::Member::scatter_sum_and_gather(void* data, std::size_t cou
   const std::size_t part_bytes = own_count * size_of(type);
   reserve_scratch(part_bytes);
   const Segments received = line_up(segments.counts[own], size);
-  meet(part_bytes, "all_reduce");
+  meet(count / static_cast<std::size_t>(size) * size_of(type), "all_reduce");  // of the smallest part, for all alike
   MPI_Request request = new_request("all_reduce");
   int code = MPI_Ialltoallv(data, segments.counts.data(), segments.offsets.data(), mpi_type(type), scratch.data(),
                             received.counts.data(), received.offsets.data(), mpi_type(type), comm, &request);
