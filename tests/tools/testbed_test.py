@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """tools/testbed, and sextant on it: rates, the loop, and how a job ends that loses a rank or a link.
 
-python3 testbed_test.py SEXTANT    Exit code 77 with "skipped: REASON" where no testbed can be built.
+python3 testbed_test.py SEXTANT COLLECTIVES_TEST    Exit code 77 with "skipped: REASON" where no testbed can be built.
 """
 import json
 import os
@@ -17,6 +17,7 @@ import unittest
 from tiny_job import NETWORK, clean_environment
 
 SEXTANT = ""
+COLLECTIVES = ""  # runtime_mpi_test
 TESTBED = pathlib.Path(__file__).resolve().parents[2] / "tools/testbed"
 NAME = f"test-{os.getpid()}"
 SKIPPED = 77
@@ -115,6 +116,9 @@ class OnTestbed(unittest.TestCase):
                                       "echo $OMPI_COMM_WORLD_RANK $(hostname)"))
         self.assertEqual(sorted(result.stdout.splitlines()), ["0 node0", "1 node0", "2 node1", "3 node1"])
 
+    def test_3_collectives_between_nodes(self):
+        self.succeed(testbed("run", "--name", NAME, "--", COLLECTIVES, "--gtest_filter=Collectives*", timeout=100))
+
     def test_3_devices_of_one_core_take_short_turns(self):
         (self.folder / "turns.py").write_text(TURNS, encoding="utf-8")
         result = self.succeed(testbed("run", "--name", NAME, "--", sys.executable, self.folder / "turns.py"))
@@ -204,7 +208,7 @@ class OnTestbed(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    SEXTANT = str(pathlib.Path(sys.argv[1]).resolve())
+    SEXTANT, COLLECTIVES = (str(pathlib.Path(program).resolve()) for program in sys.argv[1:3])
     check = testbed("check")
     if check.returncode != 0:
         print(f"skipped: {check.stderr.strip().removeprefix('testbed: ')}")

@@ -149,37 +149,17 @@ Precision precision_of(const std::string& text) {
   throw ConfigError(fmt::format("--precision: '{}' is none of bf16, fp8", text));
 }
 
-std::optional<PipelineSchedule> pipeline_of(const std::string& text) {
+// Nothing for "auto". The values of Enum are 0 to `count` - 1.
+template <typename Enum>
+std::optional<Enum> choice_of(const char* option, const std::string& text, int count) {
   if (text == "auto") return std::nullopt;
   std::string allowed = "auto";
-  for (int i = 0; i < kNumPipelineSchedules; ++i) {
-    const auto schedule = static_cast<PipelineSchedule>(i);
-    if (text == to_text(schedule)) return schedule;
-    allowed += fmt::format(", {}", to_text(schedule));
+  for (int i = 0; i < count; ++i) {
+    const auto value = static_cast<Enum>(i);
+    if (text == to_text(value)) return value;
+    allowed += fmt::format(", {}", to_text(value));
   }
-  throw ConfigError(fmt::format("--pipeline: '{}' is none of {}", text, allowed));
-}
-
-std::optional<Recompute> recompute_from(const std::string& text) {
-  if (text == "auto") return std::nullopt;
-  std::string allowed = "auto";
-  for (int i = 0; i < kNumRecomputes; ++i) {
-    const auto recompute = static_cast<Recompute>(i);
-    if (text == to_text(recompute)) return recompute;
-    allowed += fmt::format(", {}", to_text(recompute));
-  }
-  throw ConfigError(fmt::format("--recompute: '{}' is none of {}", text, allowed));
-}
-
-std::optional<Overlap> overlap_from(const std::string& text) {
-  if (text == "auto") return std::nullopt;
-  std::string allowed = "auto";
-  for (int i = 0; i < kNumOverlaps; ++i) {
-    const auto overlap = static_cast<Overlap>(i);
-    if (text == to_text(overlap)) return overlap;
-    allowed += fmt::format(", {}", to_text(overlap));
-  }
-  throw ConfigError(fmt::format("--overlap: '{}' is none of {}", text, allowed));
+  throw ConfigError(fmt::format("{}: '{}' is none of {}", option, text, allowed));
 }
 
 SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluster) {
@@ -216,9 +196,9 @@ SetupRequest setup_request(const PlanArguments& arguments, const Cluster& cluste
           .ep = fixed.ep,
           .esp = fixed.esp,
           .micro_batch = arguments.micro_batch,
-          .pipeline = pipeline_of(arguments.pipeline),
-          .recompute = recompute_from(arguments.recompute),
-          .overlap = overlap_from(overlap),
+          .pipeline = choice_of<PipelineSchedule>("--pipeline", arguments.pipeline, kNumPipelineSchedules),
+          .recompute = choice_of<Recompute>("--recompute", arguments.recompute, kNumRecomputes),
+          .overlap = choice_of<Overlap>("--overlap", overlap, kNumOverlaps),
           .forward_degree = fixed.forward_degree,
           .backward_degree = fixed.backward_degree,
           .top = arguments.top};

@@ -16,8 +16,9 @@ class Collectives : public ::testing::Test {};
 using Types = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Collectives, Types);
 
-// Zero, one, fewer elements than ranks, odd, one past a power of two, a few hundred KiB.
-constexpr std::size_t kCounts[] = {0, 1, 3, 1021, 1025, 40'003};
+// Zero, one, fewer elements than ranks, odd, one past a power of two, on 4 ranks parts of less than 32 KiB and of as
+// much (from where on ranks of several nodes meet), a few hundred KiB.
+constexpr std::size_t kCounts[] = {0, 1, 3, 1021, 1025, 32'767, 40'003};
 
 // A number that says where it comes from; small enough for exact sums in single precision.
 template <typename T>
