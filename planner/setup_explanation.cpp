@@ -13,14 +13,6 @@ namespace {
 // Memory that no setup fills.
 constexpr Bytes kUnlimited{1e30};
 
-std::optional<FoundSetup> faster(const SetupRequest& request, const Cluster& cluster, const FoundSetup& fastest) {
-  SetupRequest one = request;
-  one.top = 1;
-  SetupResult result = search_setups(one, cluster);
-  if (result.setups.empty() || result.setups.front().estimate.total() >= fastest.estimate.total()) return std::nullopt;
-  return std::move(result.setups.front());
-}
-
 bool fixes_something(const SetupRequest& r) {
   return r.pp || r.dp || r.cp || r.tp || r.edp || r.ep || r.esp || r.micro_batch || r.pipeline || r.recompute ||
          r.overlap || r.forward_degree || r.backward_degree;
@@ -145,14 +137,16 @@ const char* to_text(Constraint constraint) {
 }
 
 BindingConstraint binding_constraint(const SetupRequest& request, const Cluster& cluster, const SetupResult& result) {
-  const FoundSetup& fastest = result.setups.at(0);
+  const Seconds fastest = result.setups.at(0).estimate.total();
   if (result.summary.too_large > 0) {
     Cluster unlimited = cluster;
     unlimited.device.memory = kUnlimited;
-    if (auto without = faster(request, unlimited, fastest)) return {Constraint::kMemory, std::move(without)};
+    if (auto without = search_faster_setup(request, unlimited, fastest))
+      return {Constraint::kMemory, std::move(without)};
   }
   if (fixes_something(request)) {
-    if (auto without = faster(freed(request), cluster, fastest)) return {Constraint::kFixed, std::move(without)};
+    if (auto without = search_faster_setup(freed(request), cluster, fastest))
+      return {Constraint::kFixed, std::move(without)};
   }
   return {};
 }

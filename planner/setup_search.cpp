@@ -50,7 +50,7 @@ struct Ranked {
 // The best setups so far, shared by all threads.
 class Best {
  public:
-  explicit Best(int count) : count_(static_cast<std::size_t>(count)) {}
+  Best(int count, double at_most) : count_(static_cast<std::size_t>(count)), threshold_(at_most) {}
 
   // Above this nothing can come among the best any more.
   [[nodiscard]] double threshold() const { return threshold_.load(std::memory_order_relaxed); }
@@ -67,7 +67,7 @@ class Best {
 
  private:
   std::size_t count_;
-  std::atomic<double> threshold_{kNever};
+  std::atomic<double> threshold_;
   std::mutex mutex_;
   std::vector<Ranked> best_;  // fastest first
 };
@@ -515,7 +515,8 @@ void require_chunks(const SetupRequest& request) {
   }
 }
 
-SetupResult search(const SetupRequest& request, const Cluster& cluster, bool prunes) {
+// Setups of at most `at_most` seconds.
+SetupResult search(const SetupRequest& request, const Cluster& cluster, bool prunes, double at_most = kNever) {
   if (request.global_batch < 1) throw ConfigError(fmt::format("global batch {}: at least 1", request.global_batch));
   if (request.sequence < 1) throw ConfigError(fmt::format("sequence {}: at least 1", request.sequence));
   if (!(request.balance >= 1.0 && request.balance <= kLargestBalance)) {
@@ -528,7 +529,7 @@ SetupResult search(const SetupRequest& request, const Cluster& cluster, bool pru
   const auto started = std::chrono::steady_clock::now();
   Cluster planned = cluster;
   planned.topology = request.topology;
-  Best best(request.top);
+  Best best(request.top, at_most);
   const Counts counts = search_grids(request, planned, best, prunes);
   SetupResult result;
   for (const Ranked& ranked : best.setups()) result.setups.push_back(found(request, planned, ranked.setup));
@@ -553,6 +554,13 @@ Seconds SetupResult::lower_bound() const {
 
 SetupResult search_setups(const SetupRequest& request, const Cluster& cluster) {
   return search(request, cluster, true);
+}
+
+std::optional<FoundSetup> search_faster_setup(SetupRequest request, const Cluster& cluster, Seconds than) {
+  request.top = 1;
+  const SetupResult result = search(request, cluster, true, than.value());
+  if (result.setups.empty() || result.setups.front().estimate.total() >= than) return std::nullopt;
+  return result.setups.front();
 }
 
 SetupResult search_setups_by_enumeration(const SetupRequest& request, const Cluster& cluster) {

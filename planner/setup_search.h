@@ -73,6 +73,10 @@ struct SetupResult {
 // beside another overlap, and for an invalid topology.
 [[nodiscard]] SetupResult search_setups(const SetupRequest& request, const Cluster& cluster);
 
+// The fastest setup of the space if it takes less than `than`, which spares the search all that does not. REQUIRES and
+// throws as above.
+[[nodiscard]] std::optional<FoundSetup> search_faster_setup(SetupRequest request, const Cluster& cluster, Seconds than);
+
 // The same space without bounds but for numbers of chunks, which are tried until their bounds exceed the fastest: for
 // tests.
 [[nodiscard]] SetupResult search_setups_by_enumeration(const SetupRequest& request, const Cluster& cluster);

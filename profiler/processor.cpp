@@ -171,7 +171,7 @@ double ComputeShareBenchmark::lost_pace(Stream& stream, const std::function<void
                                         const RepeatOptions& options) const {
   const int calls = static_cast<int>(std::clamp(options.block_time / alone, 1.0, 1.0 * options.max_calls));
   const std::chrono::duration<double> pause(options.block_time.value());
-  const int repeats = std::max(1, options.repeats / kRepeatsPerShare);
+  const int repeats = std::max(1, repeats_of(calls * alone, options) / kRepeatsPerShare);
   std::vector<double> shares;
   for (int repeat = 0; repeat < repeats; ++repeat) {  // in turn, so that a slow phase of the machine meets both
     const Pace free = pace_of_work(world_, *side_, work_, [&] { std::this_thread::sleep_for(pause); });

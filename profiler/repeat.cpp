@@ -41,6 +41,12 @@ std::vector<double> slowest_rank(World& world, const std::vector<double>& mine) 
   return result;
 }
 
+int repeats_of(Seconds block_time, const RepeatOptions& options) {
+  constexpr int kFewest = 3;
+  const double in_time = options.most_time / std::max(block_time, Seconds(1e-9));
+  return static_cast<int>(std::clamp(in_time, 1.0 * std::min(kFewest, options.repeats), 1.0 * options.repeats));
+}
+
 Seconds time_block(World& world, Stream& stream, const std::function<void(Stream&)>& call, int calls) {
   return Seconds(slowest_rank(world, {timed_block(world, stream, call, calls)}).front());
 }
@@ -52,10 +58,11 @@ MeasuredPoint measure(World& world, Stream& stream, const std::function<void(Str
   const double once = slowest_rank(world, {timed_block(world, stream, call, 2)}).front();
   const double wanted = options.block_time.value() / std::max(once, 1e-9);
   const int calls = static_cast<int>(std::clamp(wanted, 1.0, static_cast<double>(options.max_calls)));
+  const int repeats = repeats_of(Seconds(once * calls), options);
   std::vector<double> mine;
-  for (int repeat = 0; repeat < options.repeats; ++repeat) mine.push_back(timed_block(world, stream, call, calls));
+  for (int repeat = 0; repeat < repeats; ++repeat) mine.push_back(timed_block(world, stream, call, calls));
   const std::vector<double> times = slowest_rank(world, mine);
-  return {Seconds(quantile(times, 0.5)), Seconds(quantile(times, 0.1)), Seconds(quantile(times, 0.9)), options.repeats};
+  return {Seconds(quantile(times, 0.5)), Seconds(quantile(times, 0.1)), Seconds(quantile(times, 0.9)), repeats};
 }
 
 }  // namespace sextant

@@ -14,7 +14,10 @@ struct RepeatOptions {
   int repeats = 9;                     // timed blocks; median and 10th / 90th percentile are over them
   Seconds block_time = Seconds(0.02);  // a block calls back to back for at least this long
   int max_calls = 200;                 // per block
+  Seconds most_time = Seconds(2.0);    // blocks after the third are left out where all would take longer than this
 };
+// How many blocks of `block_time` each are timed.
+[[nodiscard]] int repeats_of(Seconds block_time, const RepeatOptions& options);
 
 // Issues `call` to `stream` in blocks of back-to-back calls between two barriers. A block's time is the longest on
 // any rank divided by the calls, the closing barrier's own time included: choose blocks long against it. One untimed

@@ -18,7 +18,8 @@ void require_scores(const CsvTable& table) {
     SEXTANT_CHECK(std::isfinite(scored.error()), "error {}", scored.error());
   }
   for (const SkippedRun& skipped : scores.skipped) require_clear(skipped.reason);
-  for (const double mean : {scores.mean_abs_error, scores.kendall_tau, scores.top1_regret}) {
+  for (const double mean : {scores.mean_abs_error, scores.order.kendall_tau, scores.order.top1_regret,
+                            scores.order_within_source.kendall_tau, scores.order_within_source.top1_regret}) {
     SEXTANT_CHECK(std::isfinite(mean), "mean {}", mean);
   }
 }

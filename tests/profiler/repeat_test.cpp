@@ -46,6 +46,15 @@ TEST(Measure, RanksMakeTheSameNumberOfCalls) {
   EXPECT_GE(calls[0].load(), 3 + 3);  // warm-up and estimate, then at least a call a block
 }
 
+TEST(RepeatsOf, LongCallsAreRepeatedLessAndNoLessThanThreeTimes) {
+  const RepeatOptions options{.repeats = 15, .most_time = Seconds(2.0)};
+  EXPECT_EQ(repeats_of(Seconds(0.02), options), 15);
+  EXPECT_EQ(repeats_of(Seconds(0.25), options), 8);
+  EXPECT_EQ(repeats_of(Seconds(1.0), options), 3);
+  EXPECT_EQ(repeats_of(Seconds(1.0), {.repeats = 1}), 1);
+  EXPECT_EQ(repeats_of(Seconds(0.0), options), 15);
+}
+
 TEST(Measure, LimitsTheCallsOfABlock) {
   std::atomic<int> calls = 0;
   launch(Backend::kLocal, {.num_ranks = 1}, [&](World& world) {

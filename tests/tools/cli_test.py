@@ -566,6 +566,11 @@ repeats: 2
                             self.folder / "out/cluster.yaml", "--json")
         self.assertAlmostEqual(json.loads(simulated.stdout)["step_time_s"],
                                float(self.rows("results.csv")[0]["predicted_s"]))
+        steps = self.rows("times.csv")
+        self.assertEqual(len(steps), 12 * 2 * 3)
+        for number, row in enumerate(self.rows("results.csv"), start=1):
+            times = [float(step["step_s"]) for step in steps if int(step["plan"]) == number]
+            self.assertAlmostEqual(statistics.median(times), float(row["measured_s"]))
         report = sextant("report", self.folder / "out", "--out", self.folder / "r.html")
         self.assertEqual(report.returncode, 0, report.stderr)
 

@@ -19,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kSummary = "summary.json";
+constexpr const char* kTimes = "times.csv";
 
 std::string read_text(const fs::path& path) {
   std::ifstream stream(path, std::ios::binary);
@@ -55,7 +56,7 @@ ExperimentFolder::ExperimentFolder(fs::path path, bool replaces) : path_(std::mo
         "{}: holds a finished experiment or run; choose another folder or replace it with --force", path_.string()));
   }
   for (const char* name :
-       std::array{kSummary, "results.csv", "details.csv", "final.csv", "cluster.yaml", "experiment.yaml"}) {
+       std::array{kSummary, "results.csv", "details.csv", "final.csv", kTimes, "cluster.yaml", "experiment.yaml"}) {
     remove_file(path_ / name);
   }
   create_folder(path_ / "plans");
@@ -65,13 +66,28 @@ ExperimentFolder::ExperimentFolder(fs::path path, bool replaces) : path_(std::mo
   require_writable(path_ / kSummary);
 }
 
-void ExperimentFolder::write(const fs::path& experiment_file, const Cluster& cluster,
-                             std::span<const ExperimentPlan> plans, const ExperimentResults& results) const {
+void ExperimentFolder::write_plans(const fs::path& experiment_file, const Cluster& cluster,
+                                   std::span<const ExperimentPlan> plans) const {
   write_file_atomically(path_ / "experiment.yaml", read_text(experiment_file));
   write_file_atomically(path_ / "cluster.yaml", cluster_to_yaml(cluster));
   for (std::size_t i = 0; i < plans.size(); ++i) {
     write_file_atomically(path_ / "plans" / plan_name(i + 1), plan_to_yaml(plans[i].plan));
   }
+  write_file_atomically(path_ / kTimes, "plan,round,repeat,step,step_s\n");
+}
+
+void ExperimentFolder::append_times(const RunTimes& run) const {
+  std::string text;
+  for (std::size_t step = 0; step < run.steps.size(); ++step) {
+    text += fmt::format("{},{},{},{},{}\n", run.plan + 1, run.is_final ? "final" : "all", run.repeat + 1, step + 1,
+                        run.steps[step].value());
+  }
+  std::ofstream stream(path_ / kTimes, std::ios::binary | std::ios::app);
+  stream << text << std::flush;
+  if (!stream) throw ConfigError(fmt::format("{}: cannot be written", (path_ / kTimes).string()));
+}
+
+void ExperimentFolder::write_results(const ExperimentResults& results) const {
   write_file_atomically(path_ / "results.csv", results_csv(results.rows));
   write_file_atomically(path_ / "details.csv", details_csv(results.rows));
   if (!results.finalists.empty()) {

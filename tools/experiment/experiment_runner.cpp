@@ -41,6 +41,7 @@ std::vector<StepTimes> measure_plans(World& world, const ExperimentRun& run) {
         groups = std::make_shared<LayoutGroups>(world, plan.step.layout);
       }
       times[i].push_back(run_once(world, run, plan, groups));
+      if (run.on_end) run.on_end(static_cast<int>(i), repeat, times[i].back());
     }
   }
   return times;

@@ -28,6 +28,8 @@ struct ExperimentRun {
   int repeats = 0;
   // Called on every rank before plan `index` runs for the `repeat`th time, both from 0.
   std::function<void(int index, int repeat)> on_start;
+  // ... and after it, with its step times.
+  std::function<void(int index, int repeat, std::span<const Seconds> times)> on_end = nullptr;
 };
 
 // Collective over `world`; every rank returns the same times, [plan]. One plan's transformer exists at a time.

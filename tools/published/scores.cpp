@@ -15,16 +15,27 @@ Comparison comparison(const ScoredRun& scored) {
   return {.predicted = scored.estimate.total().value(), .measured = scored.run.step_time.value()};
 }
 
-std::vector<GroupScore> score_groups(const std::vector<ScoredRun>& runs) {
+template <typename Range, typename Value>
+double mean_of(const Range& range, Value value) {
+  double sum = 0.0;
+  for (const auto& one : range) sum += value(one);
+  return range.empty() ? 0.0 : sum / static_cast<double>(range.size());
+}
+
+// Groups by what `name_of` says of a row.
+template <typename NameOf>
+OrderScore score_order(const std::vector<ScoredRun>& runs, NameOf name_of) {
   std::map<std::string, std::vector<Comparison>> groups;
-  for (const ScoredRun& scored : runs) groups[scored.run.group].push_back(comparison(scored));
-  std::vector<GroupScore> scores;
+  for (const ScoredRun& scored : runs) groups[name_of(scored.run)].push_back(comparison(scored));
+  OrderScore order;
   for (const auto& [name, comparisons] : groups) {
     const std::optional<double> tau = kendall_tau(comparisons);
     if (!tau) continue;  // one layout, or the same layout again
-    scores.push_back({name, static_cast<int>(comparisons.size()), *tau, top1_regret(comparisons)});
+    order.groups.push_back({name, static_cast<int>(comparisons.size()), *tau, top1_regret(comparisons)});
   }
-  return scores;
+  order.kendall_tau = mean_of(order.groups, [](const GroupScore& group) { return group.kendall_tau; });
+  order.top1_regret = mean_of(order.groups, [](const GroupScore& group) { return group.top1_regret; });
+  return order;
 }
 
 // By what `name_of` says of a row.
@@ -57,13 +68,6 @@ void score_memory(const PublishedRun& run, Scores& scores) {
   if (run.out_of_memory && scored.fits) scores.wrongly_taken.push_back(scored);
 }
 
-template <typename Range, typename Value>
-double mean_of(const Range& range, Value value) {
-  double sum = 0.0;
-  for (const auto& one : range) sum += value(one);
-  return range.empty() ? 0.0 : sum / static_cast<double>(range.size());
-}
-
 }  // namespace
 
 Scores score(const CsvTable& table, const Catalogue& catalogue) {
@@ -83,15 +87,15 @@ Scores score(const CsvTable& table, const Catalogue& catalogue) {
     const StepEstimate estimate = estimate_step(*run.network, run.setup, run.cluster);
     scores.runs.push_back({std::move(run), estimate});
   }
-  scores.groups = score_groups(scores.runs);
+  scores.order = score_order(scores.runs, [](const PublishedRun& run) { return run.group; });
+  scores.order_within_source =
+      score_order(scores.runs, [](const PublishedRun& run) { return run.group + " | " + run.source; });
   scores.sources = score_parts(scores.runs, [](const PublishedRun& run) { return run.source; });
   scores.devices = score_parts(scores.runs, [](const PublishedRun& run) {
     const bool is_fp8 = run.setup.precision == Precision::kFp8;
     return run.cluster.machine + (is_fp8 ? ", 8-bit products" : ", 16-bit products");
   });
   scores.mean_abs_error = mean_of(scores.runs, [](const ScoredRun& run) { return std::abs(run.error()); });
-  scores.kendall_tau = mean_of(scores.groups, [](const GroupScore& group) { return group.kendall_tau; });
-  scores.top1_regret = mean_of(scores.groups, [](const GroupScore& group) { return group.top1_regret; });
   return scores;
 }
 

@@ -25,6 +25,13 @@ struct GroupScore {
   double top1_regret = 0.0;
 };
 
+// How well predictions order the rows of groups.
+struct OrderScore {
+  std::vector<GroupScore> groups;
+  double kendall_tau = 0.0;  // mean over the groups, as the next
+  double top1_regret = 0.0;
+};
+
 // Rows of one source, or of one device and precision.
 struct PartScore {
   std::string name;
@@ -45,15 +52,16 @@ struct MemoryScore {
 struct Scores {
   std::vector<ScoredRun> runs;  // with a measured speed
   std::vector<SkippedRun> skipped;
-  std::vector<GroupScore> groups;
+  OrderScore order;
+  // Of groups whose rows are also of one source: releases of a framework differ in speed on the same layout, which no
+  // model of layouts can order.
+  OrderScore order_within_source;
   std::vector<MemoryScore> peaks;            // with a published peak
   std::vector<MemoryScore> wrongly_refused;  // ran, but is said not to fit
   std::vector<MemoryScore> wrongly_taken;    // ran out of memory, but is said to fit
   std::vector<PartScore> sources;            // in order of appearance, as the next
   std::vector<PartScore> devices;
   double mean_abs_error = 0.0;
-  double kendall_tau = 0.0;  // mean over the groups
-  double top1_regret = 0.0;  // mean over the groups
 };
 
 // Throws ConfigError for a table that lacks a column.

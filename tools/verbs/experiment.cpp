@@ -95,7 +95,9 @@ class ExperimentJob {
   void share_plans();
   void measure_all();
   void measure_final();
-  [[nodiscard]] std::vector<StepTimes> measure(std::span<const std::size_t> indices, int steps, int repeats);
+  // Plans `indices` of all, in turn.
+  [[nodiscard]] std::vector<StepTimes> measure(std::span<const std::size_t> indices, int steps, int repeats,
+                                               bool is_final);
   void show(const RunProgress& progress, const ExperimentPlan& plan);
   void finish() const;
 
@@ -169,7 +171,7 @@ void ExperimentJob::make_plans() {
   if (!rewrites) fmt::print(stderr, "planning\n");
   made_ = plan_experiment(experiment_, *cluster_, world_.topology(), show);
   fmt::print(stderr, "{}{} plans, {} skipped\n", rewrites ? "\r\033[K" : "", made_.plans.size(), made_.skipped.size());
-  if (!made_.plans.empty()) return;
+  if (!made_.plans.empty()) return folder_->write_plans(arguments_.file, *cluster_, made_.plans);
   const SkippedPlan& first = made_.skipped.front();
   tell_error(fmt::format("no feasible plan: {} skipped, e.g. {} on {}: {}", made_.skipped.size(), first.schedule,
                          first.layout, first.reason));
@@ -189,8 +191,8 @@ void ExperimentJob::share_plans() {
   });
 }
 
-// Plans `indices` of all, in turn.
-std::vector<StepTimes> ExperimentJob::measure(std::span<const std::size_t> indices, int steps, int repeats) {
+std::vector<StepTimes> ExperimentJob::measure(std::span<const std::size_t> indices, int steps, int repeats,
+                                              bool is_final) {
   const auto started = std::chrono::steady_clock::now();
   std::vector<Plan> plans;
   for (const std::size_t index : indices) plans.push_back(plans_.at(index));
@@ -206,13 +208,18 @@ std::vector<StepTimes> ExperimentJob::measure(std::span<const std::size_t> indic
     const RunStart start{.index = index, .repeat = repeat, .elapsed = Seconds(elapsed.count())};
     if (speaks()) show(run_progress(run, start), made_.plans[indices[static_cast<std::size_t>(index)]]);
   };
+  run.on_end = [&](int index, int repeat, std::span<const Seconds> times) {
+    if (!speaks()) return;
+    folder_->append_times(
+        {.plan = indices[static_cast<std::size_t>(index)], .repeat = repeat, .is_final = is_final, .steps = times});
+  };
   return measure_plans(world_, run);
 }
 
 void ExperimentJob::measure_all() {
   std::vector<std::size_t> all(plans_.size());
   std::iota(all.begin(), all.end(), std::size_t{0});
-  const std::vector<StepTimes> times = measure(all, experiment_.steps, experiment_.repeats);
+  const std::vector<StepTimes> times = measure(all, experiment_.steps, experiment_.repeats, false);
   run_on_all(world_, [&] {
     if (speaks()) rows_ = make_rows(made_.plans, *costs_, times);
   });
@@ -226,7 +233,7 @@ void ExperimentJob::measure_final() {
   std::vector<std::size_t> again;
   for (const std::string& text : share_texts(world_, texts)) again.push_back(std::stoul(text));
   if (speaks()) fmt::print(stderr, "measuring {} plans again\n", again.size());
-  const std::vector<StepTimes> times = measure(again, round.steps, round.repeats);
+  const std::vector<StepTimes> times = measure(again, round.steps, round.repeats, true);
   for (std::size_t i = 0; i < again.size(); ++i) finalists_.push_back({.row = again[i], .times = times[i]});
 }
 
@@ -248,7 +255,7 @@ void ExperimentJob::finish() const {
                                   .machine = world_.device().description(),
                                   .date = current_date(),
                                   .topology = world_.topology()};
-  folder_->write(arguments_.file, *cluster_, made_.plans, results);
+  folder_->write_results(results);
   if (arguments_.json) {
     fmt::print("{}", experiment_json(results));
   } else {
@@ -282,7 +289,7 @@ void add_experiment_verb(CLI::App& app, RunVerb& run) {
       "Ranks are threads of this process; for processes start it under mpirun:\n"
       "  mpirun -np 4 sextant experiment configs/experiments/quick.yaml --out quick/\n"
       "The folder gets results.csv (a row a plan), details.csv, summary.json, plans/, cluster.yaml, experiment.yaml,\n"
-      "and final.csv where plans are measured again.\n"
+      "times.csv (a row a step, written as plans end), and final.csv where plans are measured again.\n"
       "Exit code 3 when no plan of the file is feasible here.");
   auto arguments = std::make_shared<ExperimentArguments>();
   verb->add_option("file", arguments->file, "Experiment file, such as those in configs/experiments/")

@@ -86,7 +86,7 @@ Json scores_json(const Scores& scores) {
     skipped.push_back({{"row", run.line}, {"source", run.source}, {"reason", run.reason}});
   }
   Json groups = Json::array();
-  for (const GroupScore& group : scores.groups) {
+  for (const GroupScore& group : scores.order.groups) {
     groups.push_back({{"name", group.name},
                       {"rows", group.rows},
                       {"kendall_tau", group.kendall_tau},
@@ -98,8 +98,12 @@ Json scores_json(const Scores& scores) {
           {"skipped", std::move(skipped)},
           {"mean_abs_pct_error", 100.0 * scores.mean_abs_error},
           {"groups", std::move(groups)},
-          {"kendall_tau", scores.kendall_tau},
-          {"top1_regret", scores.top1_regret},
+          {"kendall_tau", scores.order.kendall_tau},
+          {"top1_regret", scores.order.top1_regret},
+          {"within_source",
+           {{"groups", scores.order_within_source.groups.size()},
+            {"kendall_tau", scores.order_within_source.kendall_tau},
+            {"top1_regret", scores.order_within_source.top1_regret}}},
           {"sources", parts_json(scores.sources)},
           {"devices", parts_json(scores.devices)},
           {"memory",
@@ -149,6 +153,11 @@ std::string memory_text(const Scores& scores) {
       scores.wrongly_taken.size());
 }
 
+std::string order_text(const OrderScore& order) {
+  return fmt::format("Kendall tau {:.2f} and top-1 regret {:.1f} % over {} groups", order.kendall_tau,
+                     100.0 * order.top1_regret, order.groups.size());
+}
+
 std::string scores_text(const Scores& scores, bool all_rows) {
   std::string text;
   if (all_rows) {
@@ -164,17 +173,17 @@ std::string scores_text(const Scores& scores, bool all_rows) {
   }
   text += parts_text("source", scores.sources) + "\n" + parts_text("device", scores.devices);
   text += fmt::format("\n{:<66}{:>6}{:>12}{:>12}\n", "layouts of one job", "rows", "Kendall tau", "regret");
-  for (const GroupScore& group : scores.groups) {
+  for (const GroupScore& group : scores.order.groups) {
     text += fmt::format("{:<66.65}{:>6}{:>12.2f}{:>10.1f} %\n", group.name, group.rows, group.kendall_tau,
                         100.0 * group.top1_regret);
   }
   return text +
          fmt::format(
-             "\n{} rows, {} predicted, {} skipped{}: mean |error| {:.1f} %, Kendall tau {:.2f} and top-1 "
-             "regret {:.1f} % over {} groups\n",
+             "\n{} rows, {} predicted, {} skipped{}: mean |error| {:.1f} %, {}\n"
+             "where the rows of a group are of one source: {}\n",
              scores.runs.size() + scores.skipped.size(), scores.runs.size(), scores.skipped.size(),
-             all_rows ? "" : " (--rows lists them)", 100.0 * scores.mean_abs_error, scores.kendall_tau,
-             100.0 * scores.top1_regret, scores.groups.size()) +
+             all_rows ? "" : " (--rows lists them)", 100.0 * scores.mean_abs_error, order_text(scores.order),
+             order_text(scores.order_within_source)) +
          memory_text(scores);
 }
 

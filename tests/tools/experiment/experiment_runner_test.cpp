@@ -24,6 +24,7 @@ TEST(MeasurePlans, RunsThemInTurnAndLeavesTheWarmUpOut) {
   const auto costs = make_cost_model(cluster);
   launch(Backend::kLocal, {.num_ranks = 4}, [&](World& world) {
     std::vector<std::pair<int, int>> order;
+    std::vector<Seconds> ended;
     const std::vector<StepTimes> times =
         measure_plans(world, {.plans = plans,
                               .costs = *costs,
@@ -31,9 +32,11 @@ TEST(MeasurePlans, RunsThemInTurnAndLeavesTheWarmUpOut) {
                               .steps = 3,
                               .warmup_steps = 1,
                               .repeats = 2,
-                              .on_start = [&](int index, int repeat) { order.emplace_back(index, repeat); }});
+                              .on_start = [&](int index, int repeat) { order.emplace_back(index, repeat); },
+                              .on_end = [&](int, int, std::span<const Seconds> steps) { ended.push_back(steps[2]); }});
     EXPECT_THAT(order, ElementsAre(Pair(0, 0), Pair(1, 0), Pair(0, 1), Pair(1, 1)));
     EXPECT_EQ(times.size(), 2U);
+    EXPECT_THAT(ended, ElementsAre(times[0][0][2], times[1][0][2], times[0][1][2], times[1][1][2]));
     for (const StepTimes& plan : times) {
       EXPECT_EQ(plan.size(), 2U);
       for (const std::vector<Seconds>& repeat : plan) {

@@ -48,11 +48,24 @@ TEST(Score, ScoresRowsSourcesAndGroups) {
   double sum = 0.0;
   for (const ScoredRun& run : scores.runs) sum += std::abs(run.error());
   EXPECT_DOUBLE_EQ(scores.mean_abs_error, sum / 3);
-  ASSERT_EQ(scores.groups.size(), 1U);
-  EXPECT_EQ(scores.groups[0].rows, 3);
+  ASSERT_EQ(scores.order.groups.size(), 1U);
+  EXPECT_EQ(scores.order.groups[0].rows, 3);
   // Fewer stages are faster here, predicted as measured.
-  EXPECT_EQ(scores.groups[0].kendall_tau, 1.0);
-  EXPECT_EQ(scores.top1_regret, 0.0);
+  EXPECT_EQ(scores.order.groups[0].kendall_tau, 1.0);
+  EXPECT_EQ(scores.order.top1_regret, 0.0);
+}
+
+TEST(Score, RowsOfSeveralSourcesAreAlsoOrderedWithinEach) {
+  // Four stages are faster than two only by a later release; within each release fewer are faster, as predicted.
+  CsvTable mixed{"t.csv", {}, {row(2, "2", "8000"), row(3, "4", "7000"), row(4, "4", "9000"), row(5, "8", "8500")}};
+  for (CsvRow& r : mixed.rows) r.cells["source"] = r.line <= 3 ? "release 1" : "release 2";
+  const Scores scores = score(mixed, shipped());
+  ASSERT_EQ(scores.order.groups.size(), 1U);
+  EXPECT_LT(scores.order.kendall_tau, 0.5);
+  EXPECT_GT(scores.order.top1_regret, 0.1);  // 9000 / 8000 - 1
+  ASSERT_EQ(scores.order_within_source.groups.size(), 2U);
+  EXPECT_EQ(scores.order_within_source.kendall_tau, 1.0);
+  EXPECT_EQ(scores.order_within_source.top1_regret, 0.0);
 }
 
 TEST(Score, MemoryIsHeldAgainstWhatTheRowsSay) {
