@@ -1,9 +1,9 @@
 #include "planner/setup_search.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
+#include <iterator>
 #include <limits>
 #include <mutex>
 #include <thread>
@@ -11,7 +11,6 @@
 
 #include <fmt/format.h>
 
-#include "models/divisors.h"
 #include "models/error.h"
 #include "models/layer_times.h"
 #include "models/setup_memory.h"
@@ -20,14 +19,8 @@
 namespace sextant {
 namespace {
 
-constexpr std::int64_t kLargestMicroBatch = 16;
 constexpr double kLargestBalance = 1e6;
-constexpr std::array kChunkDegrees = {1, 2, 4, 8};  // as the solver of FSMoE
 constexpr double kNever = std::numeric_limits<double>::infinity();
-
-bool allowed(std::optional<int> fixed, int value) {
-  return !fixed || *fixed == value;
-}
 
 // Chunks of the MoE block and a bound of what the step takes with them.
 struct ChunkedSetup {
@@ -72,11 +65,6 @@ class Best {
   std::vector<Ranked> best_;  // fastest first
 };
 
-// A part of the space that one thread searches: one attention grid.
-struct Grid {
-  int pp, cp, tp, dp;
-};
-
 struct Miss {
   double bytes = kNever;
   std::int64_t place = 0;
@@ -99,18 +87,18 @@ struct Counts {
   }
 };
 
+// Searches the parts of the space that have one attention grid, one after another.
 class GridSearch {
  public:
   GridSearch(const SetupRequest& request, const Cluster& cluster, Best& best, bool prunes)
-      : request_(request), network_(request.network), cluster_(cluster), best_(best), prunes_(prunes) {
+      : request_(request), network_(request.network), space_(request), cluster_(cluster), best_(best), prunes_(prunes) {
     options_.memory = cluster.device.memory;
     if (request.recompute) options_.recomputes = {*request.recompute};
-    degrees_ = chunk_degrees();
     paired_ = options_;
     std::erase(paired_.recomputes, Recompute::kFull);
   }
 
-  Counts run(const Grid& grid, std::int64_t index) {
+  Counts run(const ParallelDegrees& attention, std::int64_t index) {
     counts_ = {};
     place_ = index << 32;
     setup_ = {};
@@ -118,105 +106,19 @@ class GridSearch {
     setup_.precision = request_.precision;
     setup_.expert_imbalance = request_.balance;
     setup_.recompute = options_.recomputes.front();  // of bounds
-    setup_.degrees = {.pp = grid.pp, .dp = grid.dp, .cp = grid.cp, .tp = grid.tp};
-    for_expert_grids([&] { for_micro_batches([&] { try_micro_batch(); }); });
+    for (const ParallelDegrees& degrees : space_.expert_grids(attention)) {
+      setup_.degrees = degrees;
+      for (const std::int64_t size : space_.micro_batches(degrees)) {
+        setup_.micro_batch = size;
+        setup_.num_micro_batches = request_.global_batch / degrees.dp / size;
+        try_micro_batch();
+      }
+    }
     return counts_;
   }
 
  private:
-  template <typename Body>
-  void for_expert_grids(Body body) {
-    ParallelDegrees& d = setup_.degrees;
-    const std::int64_t ranks = std::int64_t{d.dp} * d.cp * d.tp;
-    const bool is_moe = network_.num_experts > 0;
-    for (const int ep : is_moe ? divisors(network_.num_experts, ranks) : std::vector{1}) {
-      for (const int esp : is_moe ? divisors(d.tp, ranks) : std::vector{d.tp}) {
-        const bool divides =
-            ranks % (std::int64_t{ep} * esp) == 0 && (!is_moe || network_.expert_hidden_dim % esp == 0);
-        if (!divides || !allowed(request_.ep, ep) || !allowed(request_.esp, esp)) continue;
-        d.ep = ep;
-        d.esp = esp;
-        d.edp = static_cast<int>(ranks / ep / esp);
-        if (allowed(request_.edp, d.edp)) body();
-      }
-    }
-  }
-
-  template <typename Body>
-  void for_micro_batches(Body body) {
-    const std::int64_t share = request_.global_batch / setup_.degrees.dp;
-    for (std::int64_t size = 1; size <= std::min(share, kLargestMicroBatch); size *= 2) {
-      if (share % size != 0 || (request_.micro_batch && *request_.micro_batch != size)) continue;
-      setup_.micro_batch = size;
-      setup_.num_micro_batches = share / size;
-      body();
-    }
-  }
-
-  // A schedule and its virtual stages.
-  struct Pipeline {
-    PipelineSchedule schedule = PipelineSchedule::k1F1B;
-    int virtual_stages = 1;
-  };
-
-  std::vector<Pipeline> pipelines() const {
-    const int pp = setup_.degrees.pp;
-    const std::int64_t micro_batches = setup_.num_micro_batches;
-    std::vector<Pipeline> all{{}};
-    if (pp > 1 && micro_batches % pp == 0) {
-      const int layers = (network_.layers + pp - 1) / pp;
-      for (const int v : divisors(layers, layers)) {
-        if (v > 1) all.push_back({PipelineSchedule::k1F1B, v});
-      }
-    }
-    if (pp > 1 && micro_batches >= pp) all.push_back({PipelineSchedule::kZeroBubble, 1});
-    if (pp % 2 == 0 && micro_batches % 2 == 0 && micro_batches >= 2 * pp)
-      all.push_back({PipelineSchedule::kDualPipe, 1});
-    std::erase_if(all, [&](const Pipeline& p) { return request_.pipeline && *request_.pipeline != p.schedule; });
-    return all;
-  }
-
-  std::vector<Dispatch> dispatches() const {
-    if (setup_.degrees.ep == 1) return {Dispatch::kFlat};
-    return {Dispatch::kFlat, Dispatch::kHierarchical1D, Dispatch::kHierarchical2D, Dispatch::kDeduplicated};
-  }
-
-  // With the schedule, virtual stages and dispatch in `setup_`. A request for degrees above 1 is one for chunks.
-  template <typename Body>
-  void for_overlaps(const Body& body) {
-    const ParallelDegrees& d = setup_.degrees;
-    const bool has_traffic = network_.num_experts > 0 && (d.ep > 1 || d.esp > 1);
-    const bool is_dual = setup_.pipeline == PipelineSchedule::kDualPipe;
-    const bool one_chunk = allowed(request_.forward_degree, 1) && allowed(request_.backward_degree, 1);
-    const auto try_if = [&](bool possible, Overlap overlap) {
-      if (!possible || (request_.overlap && *request_.overlap != overlap)) return;
-      setup_.overlap = overlap;
-      body();
-      setup_.overlap = Overlap::kNone;
-    };
-    try_if(!is_dual && one_chunk, Overlap::kNone);
-    try_if(!is_dual && has_traffic && !degrees_.empty(), Overlap::kChunks);
-    const bool pairs = can_pair_passes(setup_) && d.ep > 1 && !paired_.recomputes.empty();
-    try_if((is_dual || pairs) && one_chunk, Overlap::kMicroBatches);
-  }
-
-  static constexpr std::array<int, 3> kZeroStages = {1, 2, 3};
-  static std::vector<int> degrees_or(std::optional<int> fixed) {
-    return fixed ? std::vector{*fixed} : std::vector(kChunkDegrees.begin(), kChunkDegrees.end());
-  }
-
-  // One chunk overlaps nothing but shared experts.
-  std::vector<std::pair<int, int>> chunk_degrees() const {
-    std::vector<std::pair<int, int>> all;
-    for (const int forward : degrees_or(request_.forward_degree)) {
-      for (const int backward : degrees_or(request_.backward_degree)) {
-        if (forward > 1 || backward > 1 || network_.shared_experts) all.emplace_back(forward, backward);
-      }
-    }
-    return all;
-  }
-
-  static constexpr std::int64_t kSetupsOfOverlap = std::int64_t{kZeroStages.size()};
+  static constexpr std::int64_t kSetupsOfExchange = std::int64_t{kZeroStages.size()};
 
   // Skips `count` setups of which none takes less than `bound`, if that is too long.
   bool prune(double bound, std::int64_t count) {
@@ -232,32 +134,21 @@ class GridSearch {
   }
 
   void try_micro_batch() {
-    const std::vector<Pipeline> ways = pipelines();
-    const std::vector<Dispatch> algorithms = dispatches();
-    const auto for_exchanges = [&](const auto& body) {
-      for (const Pipeline& way : ways) {
-        for (const Dispatch algorithm : algorithms) {
-          setup_.pipeline = way.schedule;
-          setup_.virtual_stages = way.virtual_stages;
-          setup_.dispatch = algorithm;
-          for_overlaps(body);
-        }
-      }
-    };
-    std::int64_t all = 0;
-    for_exchanges([&] { all += kSetupsOfOverlap; });
+    const std::vector<Exchange> exchanges = space_.exchanges(setup_);
+    const std::int64_t all = std::ssize(exchanges) * kSetupsOfExchange;
     counts_.setups += all;
-    setup_.pipeline = PipelineSchedule::k1F1B;
-    setup_.virtual_stages = 1;
-    setup_.dispatch = algorithms.front();
+    set_exchange(setup_, {});
     if (prunes_ && prune(computation_bound(), all)) return;
     if (prunes_ && all_too_large(all)) return;
     known_too_large_.clear();
-    for_exchanges([&] { try_exchange(); });
+    for (const Exchange& exchange : exchanges) {
+      set_exchange(setup_, exchange);
+      try_exchange();
+    }
   }
 
   void try_exchange() {
-    if (prunes_ && prune(exchange_bound(), kSetupsOfOverlap)) return;
+    if (prunes_ && prune(exchange_bound(), kSetupsOfExchange)) return;
     for (const int zero : kZeroStages) {
       TrainingSetup setup = setup_;
       setup.zero_stage = zero;
@@ -313,7 +204,7 @@ class GridSearch {
     if (prunes_ && prune(least_bound(setup), 1)) return;
     if (prunes_ && !StageChoice(network_, setup, cluster_, options_).added_at_least()) return too_large(setup);
     std::vector<ChunkedSetup> candidates;
-    for (const auto& [forward, backward] : degrees_) {
+    for (const auto& [forward, backward] : space_.chunk_degrees()) {
       setup.forward_degree = forward;
       setup.backward_degree = backward;
       candidates.push_back({split_bound(setup), setup});
@@ -444,13 +335,13 @@ class GridSearch {
 
   const SetupRequest& request_;
   const Network& network_;
+  SetupSpace space_;
   const Cluster& cluster_;
   Best& best_;
   bool prunes_;
   // More and more computed again.
   StageOptions options_{.recomputes = {Recompute::kNone, Recompute::kSelective, Recompute::kFull}};
-  StageOptions paired_;                       // of 1F1B that runs two micro-batches at once
-  std::vector<std::pair<int, int>> degrees_;  // forward and backward, of chunks
+  StageOptions paired_;  // of 1F1B that runs two micro-batches at once
   TrainingSetup setup_;
   std::vector<MemoryKey> known_too_large_;  // of the degrees and the micro-batch in `setup_`
   Counts counts_;
@@ -458,33 +349,12 @@ class GridSearch {
   std::int64_t place_ = 0;
 };
 
-std::vector<Grid> attention_grids(const SetupRequest& request) {
-  const Network& n = request.network;
-  const std::int64_t devices = request.topology.num_ranks();
-  std::vector<Grid> grids;
-  for (const int pp : divisors(devices, n.layers)) {
-    for (const int tp : divisors(n.heads, request.topology.devices_per_node)) {
-      for (const int cp : divisors(request.sequence, devices)) {
-        const std::int64_t rest = std::int64_t{pp} * tp * cp;
-        const bool cuts = n.kv_heads % tp == 0 || tp % n.kv_heads == 0;
-        if (devices % rest != 0 || !cuts || request.sequence % (std::int64_t{cp} * tp) != 0) continue;
-        const auto dp = static_cast<int>(devices / rest);
-        if (request.global_batch % dp != 0) continue;
-        if (allowed(request.pp, pp) && allowed(request.tp, tp) && allowed(request.cp, cp) && allowed(request.dp, dp)) {
-          grids.push_back({pp, cp, tp, dp});
-        }
-      }
-    }
-  }
-  return grids;
-}
-
 FoundSetup found(const SetupRequest& request, const Cluster& cluster, const TrainingSetup& setup) {
   return {setup, estimate_step(request.network, setup, cluster), setup_memory(request.network, setup)};
 }
 
 Counts search_grids(const SetupRequest& request, const Cluster& cluster, Best& best, bool prunes) {
-  const std::vector<Grid> grids = attention_grids(request);
+  const std::vector<ParallelDegrees> grids = SetupSpace(request).attention_grids();
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   Counts counts;

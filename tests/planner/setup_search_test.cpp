@@ -99,6 +99,19 @@ TEST(SearchSetups, AnyNumberOfThreadsGivesTheSameAnswer) {
   }
 }
 
+TEST(SearchFasterSetup, FindsTheFastestOrNothing) {
+  const Cluster cluster = cluster_of("dgx_h100");
+  for (const SetupRequest& request : {request_for("mixtral_8x7b", {2, 8}, 64), request_for("llama3_8b", {1, 8}, 32)}) {
+    const FoundSetup fastest = search_setups(request, cluster).setups.at(0);
+    const Seconds time = fastest.estimate.total();
+    EXPECT_FALSE(search_faster_setup(request, cluster, time));
+    const auto found = search_faster_setup(request, cluster, 1.0001 * time);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->setup, fastest.setup);
+    EXPECT_EQ(found->estimate.total(), time);
+  }
+}
+
 TEST(SearchSetups, EverySetupFitsAndUsesAllDevices) {
   SetupRequest request = request_for("mixtral_8x22b", {16, 8}, 256);
   request.top = 20;
