@@ -84,14 +84,15 @@ std::vector<std::int64_t> SetupSpace::micro_batches(const ParallelDegrees& degre
 }
 
 std::vector<Exchange> SetupSpace::exchanges(const TrainingSetup& setup) const {
+  const std::vector<Dispatch> algorithms = dispatches(setup.degrees);
   std::vector<Exchange> all;
+  TrainingSetup with = setup;
   for (Exchange exchange : pipelines(setup)) {
-    for (const Dispatch dispatch : dispatches(setup.degrees)) {
+    set_exchange(with, exchange);
+    const std::vector<Overlap> ways = overlaps(with);
+    for (const Dispatch dispatch : algorithms) {
       exchange.dispatch = dispatch;
-      exchange.overlap = Overlap::kNone;
-      TrainingSetup with = setup;
-      set_exchange(with, exchange);
-      for (const Overlap overlap : overlaps(with)) {
+      for (const Overlap overlap : ways) {
         exchange.overlap = overlap;
         all.push_back(exchange);
       }

@@ -70,6 +70,7 @@ class SetupSpace {
   [[nodiscard]] static std::vector<std::pair<int, int>> chunk_degrees_of(const SetupRequest& request);
   // Schedules with their virtual stages.
   [[nodiscard]] std::vector<Exchange> pipelines(const TrainingSetup& setup) const;
+  // Of the schedule, virtual stages and degrees in `setup`.
   [[nodiscard]] std::vector<Overlap> overlaps(const TrainingSetup& setup) const;
 
   const SetupRequest& request_;

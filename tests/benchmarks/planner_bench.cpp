@@ -1,16 +1,20 @@
 // How long the planner thinks: pipeline degrees of one layer, degrees and gradient partition of a network.
+#include <iterator>
 #include <numeric>
 #include <string>
+#include <vector>
 
 #include <benchmark/benchmark.h>
 
 #include "models/cluster.h"
+#include "models/step_estimate.h"
 #include "planner/fsmoe_algorithm1.h"
 #include "planner/gradient_partition_exact.h"
 #include "planner/order_search.h"
 #include "planner/pipeline_degree.h"
 #include "planner/schedule_planner.h"
 #include "planner/setup_search.h"
+#include "planner/setup_space.h"
 #include "planner/simulator.h"
 
 namespace sextant {
@@ -107,6 +111,30 @@ void BuildAndSimulateAStep(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(simulate(build_step_graph(job.step, schedule), *job.costs));
 }
 BENCHMARK(BuildAndSimulateAStep)->Unit(benchmark::kMillisecond);
+
+// Setups in the bound of the search over them, one by one: Mixtral-8x22B on 1,024 H100 with every dispatch, schedule
+// and overlap of one grid, one thread. Aim: 100,000 a second.
+void BoundSetups(benchmark::State& state) {
+  const SetupRequest request{.network = load_network(SEXTANT_SOURCE_DIR "/configs/networks/mixtral_8x22b.yaml"),
+                             .global_batch = 1024,
+                             .sequence = 4096,
+                             .topology = {.nodes = 128, .devices_per_node = 8}};
+  Cluster cluster = load_cluster(SEXTANT_SOURCE_DIR "/configs/clusters/dgx_h100.yaml");
+  cluster.topology = request.topology;
+  TrainingSetup setup;
+  setup.sequence = request.sequence;
+  setup.degrees = {.pp = 8, .dp = 64, .cp = 1, .tp = 2, .edp = 16, .ep = 8, .esp = 1};
+  setup.num_micro_batches = request.global_batch / setup.degrees.dp;
+  const std::vector<Exchange> exchanges = SetupSpace(request).exchanges(setup);
+  for (auto _ : state) {
+    for (const Exchange& exchange : exchanges) {
+      set_exchange(setup, exchange);
+      benchmark::DoNotOptimize(estimate_even_step(request.network, setup, cluster, {}, ChunkCosts::kLeast));
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * std::ssize(exchanges));
+}
+BENCHMARK(BoundSetups)->Unit(benchmark::kMicrosecond);
 
 // The fastest setup of Mixtral-8x22B on 1,024 H100 and of DeepSeek-V3 on 16,384, one thread. Aim: below 1 s.
 void SearchSetups(benchmark::State& state, const char* network) {
