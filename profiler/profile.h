@@ -16,7 +16,7 @@ struct ProfileOptions {
   std::vector<Network> networks;                // whose kernels are timed; empty: reference_networks()
   std::vector<std::int64_t> sequences = {128};  // tokens of a sample at which kernels are timed
   std::vector<std::int64_t> micro_batches;      // samples at which kernels are timed; empty: 1, 2, 4, 8
-  bool quick = false;                           // fewer sizes and repeats: under a minute for 4 ranks
+  bool quick = false;                           // fewer sizes and repeats
   ProgressCallback progress;
 };
 

@@ -193,7 +193,10 @@ void add_profile_verb(CLI::App& app, RunVerb& run) {
                    "Ranks of a node where ranks are threads; default: all of them")
       ->check(CLI::Range(1, 1 << 12))
       ->excludes(refit);
-  verb->add_flag("--quick", arguments->quick, "Fewer sizes and repeats: under a minute for 4 ranks")->excludes(refit);
+  verb->add_flag(
+          "--quick", arguments->quick,
+          "Fewer sizes and repeats: about a minute for one small network on 4 ranks, 4 minutes without --network")
+      ->excludes(refit);
   verb->add_flag("--json", arguments->json, "Print a summary as one JSON object on stdout");
   verb->callback([arguments, &run] {
     const bool refits = !arguments->refit.empty();
