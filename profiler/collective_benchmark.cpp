@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "executor/device_buffer.h"
 #include "models/error.h"
+#include "models/statistics.h"
 #include "profiler/processor.h"
 
 namespace sextant {
@@ -49,38 +51,52 @@ void issue(Collective op, Communicator& group, Stream& stream, float* send, floa
 
 }  // namespace
 
-int count_collective_measurements(const Topology& topology, const CollectiveBenchmarkOptions& options) {
-  return static_cast<int>(group_shapes(topology).size() * options.buffers.size()) * kNumCollectives;
+CollectiveBenchmark::CollectiveBenchmark(const Topology& topology, CollectiveBenchmarkOptions options)
+    : options_(std::move(options)), shapes_(group_shapes(topology)) {
+  SEXTANT_CHECK(!options_.buffers.empty(), "no buffer sizes");
 }
 
-std::vector<CollectiveSeries> measure_collectives(World& world, const CollectiveBenchmarkOptions& options,
-                                                  const std::function<void(const std::string&)>& on_measurement) {
-  SEXTANT_CHECK(!options.buffers.empty(), "no buffer sizes");
+int CollectiveBenchmark::num_measurements() const {
+  return static_cast<int>(shapes_.size() * options_.buffers.size()) * kNumCollectives;
+}
+
+void CollectiveBenchmark::run_round(World& world, const std::function<void(const std::string&)>& on_measurement) {
   const auto stream = world.device().make_stream("profile");
   const auto largest =
-      static_cast<std::int64_t>(options.buffers.back().value()) / static_cast<std::int64_t>(kElementBytes);
+      static_cast<std::int64_t>(options_.buffers.back().value()) / static_cast<std::int64_t>(kElementBytes);
   const DeviceBuffer<float> send(world.device(), largest), receive(world.device(), largest);
-  const ComputeShareBenchmark shares(world, options.cores_per_rank);
-  std::vector<CollectiveSeries> result;
-  for (const auto& [shape, colors] : group_shapes(world.topology())) {
+  const ComputeShareBenchmark shares(world, options_.cores_per_rank);
+  for (const auto& [shape, colors] : shapes_) {
     const auto group = world.communicator().split(colors[static_cast<std::size_t>(world.rank())]);
-    for (int op = 0; op < kNumCollectives; ++op) {
-      CollectiveSeries series{.op = Collective(op), .group = shape, .points = {}, .line = {}, .source = {}};
-      for (const Bytes buffer : options.buffers) {
-        on_measurement(
-            fmt::format("{} {}x{} {}", to_text(series.op), shape.nodes, shape.ranks_per_node, to_text(buffer)));
+    for (int i = 0; i < kNumCollectives; ++i) {
+      const auto op = Collective(i);
+      for (const Bytes buffer : options_.buffers) {
+        on_measurement(fmt::format("{} {}x{} {}", to_text(op), shape.nodes, shape.ranks_per_node, to_text(buffer)));
         const auto elements = static_cast<std::size_t>(buffer.value()) / kElementBytes;
         const auto slots = static_cast<std::size_t>(largest) / elements;
         const auto call = [&, next = std::size_t{0}](Stream& s) mutable {
           const std::size_t offset = next++ % slots * elements;
-          issue(series.op, *group, s, send.data() + offset, receive.data() + offset, elements);
+          issue(op, *group, s, send.data() + offset, receive.data() + offset, elements);
         };
-        CollectivePoint point{.buffer = buffer, .time = measure(world, *stream, call, options.repeat)};
-        point.compute_share = shares.measure(*stream, call, point.time.median, options.repeat);
-        series.points.push_back(point);
+        Measured& measured = series_[{shape, op}][buffer];
+        measured.call.run(world, *stream, call, options_.repeat);
+        const Seconds alone = measured.call.point().median;
+        measured.compute_shares.push_back(shares.measure(*stream, call, alone, options_.repeat));
       }
-      result.push_back(std::move(series));
     }
+  }
+}
+
+std::vector<CollectiveSeries> CollectiveBenchmark::series(Seconds overhead) const {
+  std::vector<CollectiveSeries> result;
+  for (const auto& [key, measured_by_buffer] : series_) {
+    CollectiveSeries series{.op = key.second, .group = key.first, .points = {}, .line = {}, .source = {}};
+    for (const auto& [buffer, measured] : measured_by_buffer) {
+      series.points.push_back({.buffer = buffer,
+                               .time = measured.call.point(overhead),
+                               .compute_share = quantile(measured.compute_shares, 0.5)});
+    }
+    result.push_back(std::move(series));
   }
   return result;
 }

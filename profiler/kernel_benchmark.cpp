@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <functional>
-#include <map>
 #include <set>
-#include <tuple>
 
 #include "executor/graph_executor.h"
 #include "executor/transformer.h"
@@ -116,19 +114,6 @@ class CaseBuilder {
   std::vector<KernelCase> cases_;
 };
 
-// The series being filled, by kernel; rows map to the points.
-using SeriesMap = std::map<SeriesKey, std::map<std::int64_t, MeasuredPoint>>;
-
-std::vector<KernelSeries> to_series(const SeriesMap& map) {
-  std::vector<KernelSeries> result;
-  for (const auto& [key, points] : map) {
-    KernelSeries series{std::get<0>(key), std::get<1>(key), std::get<2>(key), {}};
-    for (const auto& [rows, time] : points) series.points.push_back({rows, time});
-    result.push_back(std::move(series));
-  }
-  return result;
-}
-
 }  // namespace
 
 std::vector<KernelCase> kernel_cases(const Topology& topology, const KernelBenchmarkOptions& options) {
@@ -165,21 +150,37 @@ std::vector<KernelCase> kernel_cases(const Topology& topology, const KernelBench
   return builder.take();
 }
 
-std::vector<KernelSeries> measure_kernels(World& world, const KernelBenchmarkOptions& options,
-                                          const std::function<void(const std::string&)>& on_measurement) {
-  SeriesMap series;
+KernelBenchmark::KernelBenchmark(const Topology& topology, const KernelBenchmarkOptions& options)
+    : repeat_(options.repeat), cases_(kernel_cases(topology, options)) {}
+
+int KernelBenchmark::num_measurements() const {
+  std::size_t total = 0;
+  for (const KernelCase& kernel_case : cases_) total += kernel_case.tasks.size();
+  return static_cast<int>(total);
+}
+
+void KernelBenchmark::run_round(World& world, const std::function<void(const std::string&)>& on_measurement) {
   const auto stream = world.device().make_stream("profile");
-  for (const KernelCase& kernel_case : kernel_cases(world.topology(), options)) {
+  for (const KernelCase& kernel_case : cases_) {
     Transformer<float> transformer(kernel_case.step, world, 1, {.overlap = kSplit});
     run_one_step(world, transformer, kernel_case.step);
     for (const Task& task : kernel_case.tasks) {
       const auto& work = std::get<KernelWork>(task.work);
       on_measurement(fmt::format("{} {} {} rows", to_text(work.op), to_text(work.pass), work.shape.rows));
       RotatingKernel kernel(transformer, task);
-      series[key_of(work)][work.shape.rows] = measure(world, *stream, std::ref(kernel), options.repeat);
+      calls_[key_of(work)][work.shape.rows].run(world, *stream, std::ref(kernel), repeat_);
     }
   }
-  return to_series(series);
+}
+
+std::vector<KernelSeries> KernelBenchmark::series(Seconds overhead) const {
+  std::vector<KernelSeries> result;
+  for (const auto& [key, calls_of_rows] : calls_) {
+    KernelSeries series{std::get<0>(key), std::get<1>(key), std::get<2>(key), {}};
+    for (const auto& [rows, call] : calls_of_rows) series.points.push_back({rows, call.point(overhead)});
+    result.push_back(std::move(series));
+  }
+  return result;
 }
 
 }  // namespace sextant

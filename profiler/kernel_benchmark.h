@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "executor/runtime/runtime.h"
@@ -30,8 +32,24 @@ struct KernelCase {
 // experts by (ep, esp) and degree, the update by parameters; no kernel twice. What does not divide is left out.
 [[nodiscard]] std::vector<KernelCase> kernel_cases(const Topology& topology, const KernelBenchmarkOptions& options);
 
-// Collective over `world`. Series by ascending rows; `on_measurement` is called before each one.
-[[nodiscard]] std::vector<KernelSeries> measure_kernels(World& world, const KernelBenchmarkOptions& options,
-                                                        const std::function<void(const std::string&)>& on_measurement);
+// The measurement of those cases, in rounds (TimedCall).
+class KernelBenchmark {
+ public:
+  KernelBenchmark(const Topology& topology, const KernelBenchmarkOptions& options);
+
+  // Of a round.
+  [[nodiscard]] int num_measurements() const;
+  // Collective over `world`; `on_measurement` is called before each one.
+  void run_round(World& world, const std::function<void(const std::string&)>& on_measurement);
+  // By ascending rows; of all rounds so far, less `overhead` a block.
+  [[nodiscard]] std::vector<KernelSeries> series(Seconds overhead = Seconds(0.0)) const;
+
+ private:
+  using SeriesKey = std::tuple<Operator, Pass, KernelShape>;
+
+  RepeatOptions repeat_;
+  std::vector<KernelCase> cases_;
+  std::map<SeriesKey, std::map<std::int64_t, TimedCall>> calls_;  // by rows
+};
 
 }  // namespace sextant

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "models/error.h"
+#include "profiler/block_overhead.h"
 #include "profiler/collective_benchmark.h"
 #include "profiler/interference_benchmark.h"
 #include "profiler/kernel_benchmark.h"
@@ -22,20 +23,22 @@ std::string today() {
   return text;
 }
 
-RepeatOptions repeat_options(bool quick) {
-  return quick ? RepeatOptions{.repeats = 5, .block_time = Seconds(0.02), .max_calls = 200}
-               : RepeatOptions{.repeats = 15, .block_time = Seconds(0.025), .max_calls = 400};
+// Everything is measured in this many rounds, minutes apart: a slow phase of the machine then meets a minority.
+constexpr int kRounds = 3;
+
+RepeatOptions repeat_options(bool quick) {  // of a round
+  return quick ? RepeatOptions{.repeats = 2, .block_time = Seconds(0.02), .max_calls = 200, .most_time = Seconds(0.1)}
+               : RepeatOptions{.repeats = 5, .block_time = Seconds(0.025), .max_calls = 400, .most_time = Seconds(0.7)};
 }
 
 // Longer blocks: these are differences of times.
-constexpr int kInterferenceRounds = 3;
-
 RepeatOptions interference_options(bool quick) {
   return {.repeats = quick ? 5 : 25, .block_time = Seconds(0.05), .max_calls = 2000};
 }
 
-CollectiveBenchmarkOptions collective_options(bool quick) {
+CollectiveBenchmarkOptions collective_options(bool quick, double cores_per_rank) {
   CollectiveBenchmarkOptions options;
+  options.cores_per_rank = cores_per_rank;
   options.repeat = repeat_options(quick);
   options.buffers.emplace_back(32.0);  // the squared norm and the losses of a step
   const double factor = quick ? 4.0 : 2.0;
@@ -71,15 +74,6 @@ DeviceSpec device_spec(const std::vector<KernelSeries>& kernels, int element_byt
   return spec;
 }
 
-int count_measurements(World& world, const CollectiveBenchmarkOptions& collectives,
-                       const KernelBenchmarkOptions& kernels) {
-  int total = 1 + kInterferenceRounds + count_collective_measurements(world.topology(), collectives);
-  for (const KernelCase& kernel_case : kernel_cases(world.topology(), kernels)) {
-    total += static_cast<int>(kernel_case.tasks.size());
-  }
-  return total;
-}
-
 Network reference_network(std::int64_t model_dim, std::int64_t hidden_dim, ExpertKind kind) {
   Network network;
   network.name = fmt::format("reference_{}_{}_{}", model_dim, hidden_dim, to_text(kind));
@@ -104,9 +98,11 @@ std::vector<Network> reference_networks() {
 }
 
 Cluster profile(World& world, const ProfileOptions& options) {
-  CollectiveBenchmarkOptions collectives = collective_options(options.quick);
-  const KernelBenchmarkOptions kernels = kernel_options(options);
-  ProfileProgress progress{0, count_measurements(world, collectives, kernels), {}};
+  const double cores_per_rank = measure_cores_per_rank(world, interference_options(options.quick));
+  CollectiveBenchmark collectives(world.topology(), collective_options(options.quick, cores_per_rank));
+  KernelBenchmark kernels(world.topology(), kernel_options(options));
+  const int of_a_round = 1 + collectives.num_measurements() + kernels.num_measurements();
+  ProfileProgress progress{0, 1 + kRounds * of_a_round, {}};
   const auto on_measurement = [&](const std::string& what) {
     progress.what = what;
     if (options.progress) options.progress(progress);
@@ -121,20 +117,22 @@ Cluster profile(World& world, const ProfileOptions& options) {
   cluster.date = today();
   on_measurement("launch latency");
   cluster.launch_latency = measure_launch_latency(world, 100, options.quick ? 7 : 21);
-  collectives.cores_per_rank = measure_cores_per_rank(world, interference_options(options.quick));
-  std::vector<Interference> rounds;  // at the start, in the middle and at the end
-  const auto interfere = [&] {
+  std::vector<Interference> interferences;
+  std::vector<BlockOverhead> overheads;
+  for (int round = 0; round < kRounds; ++round) {
     on_measurement("waiting at collectives, work beside them");
-    rounds.push_back(measure_interference(world, collectives.cores_per_rank, interference_options(options.quick)));
-  };
-  interfere();
-  cluster.collectives = measure_collectives(world, collectives, on_measurement);
-  interfere();
-  cluster.kernels = measure_kernels(world, kernels, on_measurement);
-  interfere();
-  const Interference interference = median_of(rounds);
+    overheads.push_back(measure_block_overheads(world, cores_per_rank, {.repeats = 3}));
+    interferences.push_back(
+        measure_interference(world, cores_per_rank, overheads.back(), interference_options(options.quick)));
+    collectives.run_round(world, on_measurement);
+    kernels.run_round(world, on_measurement);
+  }
+  const Interference interference = median_of(interferences);
   cluster.synchronization = interference.synchronization;
   cluster.contention = interference.contention;
+  const BlockOverhead overhead = median_of(overheads);
+  cluster.collectives = collectives.series(overhead.collectives);
+  cluster.kernels = kernels.series(overhead.kernels);
   cluster.device = device_spec(cluster.kernels, cluster.element_bytes, world.device().memory());
   fit_cluster(cluster);
   progress.done = progress.total;

@@ -11,8 +11,8 @@
 namespace sextant {
 namespace {
 
-// Until the last rank is done, and not only this one: where ranks share cores, those that leave the opening barrier
-// first may have them for themselves, and the others after them.
+// Seconds until the last rank is done, and not only this one: where ranks share cores, those that leave the opening
+// barrier first may have them for themselves, and the others after them.
 double timed_block(World& world, Stream& stream, const std::function<void(Stream&)>& call, int calls) {
   world.communicator().barrier(stream);
   stream.synchronize();
@@ -21,7 +21,7 @@ double timed_block(World& world, Stream& stream, const std::function<void(Stream
   world.communicator().barrier(stream);
   stream.synchronize();
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  return elapsed.count() / calls;
+  return elapsed.count();
 }
 
 }  // namespace
@@ -42,27 +42,46 @@ std::vector<double> slowest_rank(World& world, const std::vector<double>& mine) 
 }
 
 int repeats_of(Seconds block_time, const RepeatOptions& options) {
-  constexpr int kFewest = 3;
   const double in_time = options.most_time / std::max(block_time, Seconds(1e-9));
-  return static_cast<int>(std::clamp(in_time, 1.0 * std::min(kFewest, options.repeats), 1.0 * options.repeats));
+  return static_cast<int>(std::clamp(in_time, 1.0, 1.0 * options.repeats));
 }
 
 Seconds time_block(World& world, Stream& stream, const std::function<void(Stream&)>& call, int calls) {
-  return Seconds(slowest_rank(world, {timed_block(world, stream, call, calls)}).front());
+  return Seconds(slowest_rank(world, {timed_block(world, stream, call, calls)}).front() / calls);
+}
+
+void TimedCall::run(World& world, Stream& stream, const std::function<void(Stream&)>& call,
+                    const RepeatOptions& options) {
+  SEXTANT_CHECK(options.repeats >= 1 && options.max_calls >= 1, "{} repeats", options.repeats);
+  double block = 0.0;
+  if (calls_ == 0) {
+    timed_block(world, stream, call, 1);
+    const double once = time_block(world, stream, call, 2).value();
+    const double wanted = options.block_time.value() / std::max(once, 1e-9);
+    calls_ = static_cast<int>(std::clamp(wanted, 1.0, static_cast<double>(options.max_calls)));
+    block = once * calls_;
+  } else {
+    block = quantile(blocks_, 0.5);
+  }
+  const int repeats = repeats_of(Seconds(block), options);
+  std::vector<double> mine;
+  for (int repeat = 0; repeat < repeats; ++repeat) mine.push_back(timed_block(world, stream, call, calls_));
+  for (const double slowest : slowest_rank(world, mine)) blocks_.push_back(slowest);
+}
+
+MeasuredPoint TimedCall::point(Seconds overhead) const {
+  constexpr double kLeast = 0.1;  // of a block
+  std::vector<double> times;
+  for (const double block : blocks_) times.push_back(std::max(block - overhead.value(), kLeast * block) / calls_);
+  return {Seconds(quantile(times, 0.5)), Seconds(quantile(times, 0.1)), Seconds(quantile(times, 0.9)),
+          static_cast<int>(times.size())};
 }
 
 MeasuredPoint measure(World& world, Stream& stream, const std::function<void(Stream&)>& call,
                       const RepeatOptions& options) {
-  SEXTANT_CHECK(options.repeats >= 1 && options.max_calls >= 1, "{} repeats", options.repeats);
-  timed_block(world, stream, call, 1);
-  const double once = slowest_rank(world, {timed_block(world, stream, call, 2)}).front();
-  const double wanted = options.block_time.value() / std::max(once, 1e-9);
-  const int calls = static_cast<int>(std::clamp(wanted, 1.0, static_cast<double>(options.max_calls)));
-  const int repeats = repeats_of(Seconds(once * calls), options);
-  std::vector<double> mine;
-  for (int repeat = 0; repeat < repeats; ++repeat) mine.push_back(timed_block(world, stream, call, calls));
-  const std::vector<double> times = slowest_rank(world, mine);
-  return {Seconds(quantile(times, 0.5)), Seconds(quantile(times, 0.1)), Seconds(quantile(times, 0.9)), repeats};
+  TimedCall timed;
+  timed.run(world, stream, call, options);
+  return timed.point();
 }
 
 }  // namespace sextant

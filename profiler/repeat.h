@@ -14,14 +14,30 @@ struct RepeatOptions {
   int repeats = 9;                     // timed blocks; median and 10th / 90th percentile are over them
   Seconds block_time = Seconds(0.02);  // a block calls back to back for at least this long
   int max_calls = 200;                 // per block
-  Seconds most_time = Seconds(2.0);    // blocks after the third are left out where all would take longer than this
+  Seconds most_time = Seconds(2.0);    // blocks after the first are left out where all would take longer than this
 };
 // How many blocks of `block_time` each are timed.
 [[nodiscard]] int repeats_of(Seconds block_time, const RepeatOptions& options);
 
-// Issues `call` to `stream` in blocks of back-to-back calls between two barriers. A block's time is the longest on
-// any rank divided by the calls, the closing barrier's own time included: choose blocks long against it. One untimed
-// block warms up and decides how many calls a block has. Collective over `world`; every rank gets the same result.
+// Blocks of back-to-back calls of one thing between two barriers, gathered in rounds. Rounds that lie minutes apart
+// make a slow phase of a machine that others use meet some of the blocks and not all of them. Every rank must take the
+// same rounds.
+class TimedCall {
+ public:
+  // As many blocks as `options` ask for. Before the first ones of all, untimed blocks warm up and decide how many calls
+  // a block has. Collective over `world`.
+  void run(World& world, Stream& stream, const std::function<void(Stream&)>& call, const RepeatOptions& options);
+
+  // Of all rounds so far: a block's time is the longest on any rank less `overhead` (BlockOverhead), but at
+  // least a tenth of it, divided by the calls. The same on every rank. REQUIRES: a round was run.
+  [[nodiscard]] MeasuredPoint point(Seconds overhead = Seconds(0.0)) const;
+
+ private:
+  int calls_ = 0;               // of a block
+  std::vector<double> blocks_;  // seconds, on the slowest rank
+};
+
+// One round of the above, with the blocks' overhead in it: choose blocks long against the closing barrier.
 [[nodiscard]] MeasuredPoint measure(World& world, Stream& stream, const std::function<void(Stream&)>& call,
                                     const RepeatOptions& options);
 

@@ -18,15 +18,22 @@ TEST(MeasureCollectives, CoversEveryGroupShapeOfTwoNodes) {
   std::mutex mutex;
   int announced = 0;
   launch(Backend::kLocal, {.num_ranks = 4, .topology = Topology{2, 2}}, [&](World& world) {
-    const auto series = measure_collectives(world, tiny(), [&](const std::string&) {
-      const std::lock_guard lock(mutex);
-      ++announced;
-    });
+    CollectiveBenchmark benchmark(world.topology(), tiny());
+    for (int round = 0; round < 2; ++round) {
+      benchmark.run_round(world, [&](const std::string&) {
+        const std::lock_guard lock(mutex);
+        ++announced;
+      });
+    }
+    const auto series = benchmark.series();
     std::set<std::pair<int, GroupShape>> seen;
     for (const CollectiveSeries& one : series) {
       seen.insert({static_cast<int>(one.op), one.group});
       EXPECT_EQ(one.points.size(), 2U);
-      for (const CollectivePoint& point : one.points) EXPECT_GT(point.time.median, Seconds(0.0));
+      for (const CollectivePoint& point : one.points) {
+        EXPECT_GT(point.time.median, Seconds(0.0));
+        EXPECT_EQ(point.time.repeats, 2 * tiny().repeat.repeats);
+      }
     }
     for (int op = 0; op < kNumCollectives; ++op) {
       for (const GroupShape shape : {GroupShape{1, 2}, GroupShape{2, 1}, GroupShape{2, 2}}) {
@@ -36,11 +43,11 @@ TEST(MeasureCollectives, CoversEveryGroupShapeOfTwoNodes) {
     EXPECT_EQ(seen.size(), 12U);
     return 0;
   });
-  EXPECT_EQ(announced, 4 * count_collective_measurements({2, 2}, tiny()));
+  EXPECT_EQ(announced, 2 * 4 * CollectiveBenchmark({2, 2}, tiny()).num_measurements());
 }
 
 TEST(MeasureCollectives, OneRankHasNone) {
-  EXPECT_EQ(count_collective_measurements({1, 1}, tiny()), 0);
+  EXPECT_EQ(CollectiveBenchmark({1, 1}, tiny()).num_measurements(), 0);
 }
 
 }  // namespace

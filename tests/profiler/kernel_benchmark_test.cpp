@@ -81,16 +81,22 @@ TEST(KernelCases, EverySequenceIsCovered) {
 
 TEST(MeasureKernels, GivesAPointForEveryTaskOfTheCases) {
   launch(Backend::kLocal, {.num_ranks = 2}, [](World& world) {
-    const auto series = measure_kernels(world, tiny_options(), [](const std::string&) {});
+    KernelBenchmark benchmark(world.topology(), tiny_options());
+    for (int round = 0; round < 2; ++round) benchmark.run_round(world, [](const std::string&) {});
+    const auto series = benchmark.series();
     std::size_t expected = 0, points = 0;
     for (const KernelCase& one : kernel_cases(world.topology(), tiny_options())) expected += one.tasks.size();
     for (const KernelSeries& one : series) {
       points += one.points.size();
       EXPECT_TRUE(std::is_sorted(one.points.begin(), one.points.end(),
                                  [](const KernelPoint& a, const KernelPoint& b) { return a.rows < b.rows; }));
-      for (const KernelPoint& point : one.points) EXPECT_GT(point.time.median, Seconds(0.0));
+      for (const KernelPoint& point : one.points) {
+        EXPECT_GT(point.time.median, Seconds(0.0));
+        EXPECT_EQ(point.time.repeats, 2 * tiny_options().repeat.repeats);
+      }
     }
     EXPECT_EQ(points, expected);
+    EXPECT_EQ(benchmark.num_measurements(), static_cast<int>(expected));
     return 0;
   });
 }

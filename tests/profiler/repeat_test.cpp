@@ -46,11 +46,39 @@ TEST(Measure, RanksMakeTheSameNumberOfCalls) {
   EXPECT_GE(calls[0].load(), 3 + 3);  // warm-up and estimate, then at least a call a block
 }
 
-TEST(RepeatsOf, LongCallsAreRepeatedLessAndNoLessThanThreeTimes) {
+TEST(TimedCall, GathersRoundsAndTakesTheOverheadOffEveryBlock) {
+  launch(Backend::kLocal, {.num_ranks = 1}, [](World& world) {
+    const auto stream = world.device().make_stream("test");
+    auto length = std::chrono::microseconds(1000);
+    const auto call = [&](Stream& s) { s.enqueue([&] { spin(length); }); };
+    const RepeatOptions options{.repeats = 3, .block_time = Seconds(0.004)};
+    TimedCall timed;
+    timed.run(world, *stream, call, options);
+    const MeasuredPoint first = timed.point();
+    EXPECT_EQ(first.repeats, 3);
+    length = std::chrono::microseconds(3000);  // a slow phase, which the other two rounds do not meet
+    timed.run(world, *stream, call, options);
+    length = std::chrono::microseconds(1000);
+    timed.run(world, *stream, call, options);
+    const MeasuredPoint all = timed.point();
+    EXPECT_EQ(all.repeats, 9);
+    EXPECT_LT(all.median, Seconds(2.9e-3));
+    EXPECT_GE(all.high, Seconds(3e-3));
+    // 3 or 4 calls of a millisecond a block: 1.2 ms a block are 0.3 or 0.4 ms a call.
+    const Seconds taken_off = all.median - timed.point(Seconds(1.2e-3)).median;
+    EXPECT_GE(taken_off, Seconds(0.29e-3));
+    EXPECT_LE(taken_off, Seconds(0.41e-3));
+    EXPECT_GT(timed.point(Seconds(1.0)).median, Seconds(0.0));
+    return 0;
+  });
+}
+
+TEST(RepeatsOf, LongCallsAreRepeatedLessAndAtLeastOnce) {
   const RepeatOptions options{.repeats = 15, .most_time = Seconds(2.0)};
   EXPECT_EQ(repeats_of(Seconds(0.02), options), 15);
   EXPECT_EQ(repeats_of(Seconds(0.25), options), 8);
-  EXPECT_EQ(repeats_of(Seconds(1.0), options), 3);
+  EXPECT_EQ(repeats_of(Seconds(1.0), options), 2);
+  EXPECT_EQ(repeats_of(Seconds(3.0), options), 1);
   EXPECT_EQ(repeats_of(Seconds(1.0), {.repeats = 1}), 1);
   EXPECT_EQ(repeats_of(Seconds(0.0), options), 15);
 }

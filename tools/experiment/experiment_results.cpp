@@ -197,7 +197,7 @@ std::string final_csv(std::span<const ExperimentRow> rows, std::span<const Final
     const bool is_picked = std::ranges::count(judged, finalist.row, &NameChoice::picked) > 0;
     text += fmt::format("{},{},{},{},{},{},{},{},{}\n", key_fields(row), finalist.row + 1, row.predicted.value(),
                         row.measured.median.value(), again.median.value(), again.p10.value(), again.p90.value(),
-                        optional_field(repeat_spread(finalist.times)), is_picked ? 1 : 0);
+                        optional_field(repeat_spread(repeat_medians(finalist.times))), is_picked ? 1 : 0);
   }
   return text;
 }
@@ -212,6 +212,7 @@ std::string experiment_json(const ExperimentResults& results) {
   json["without_contention"] = accuracy_json(accuracy(results.rows, &ExperimentRow::uncontended));
   json["measured_over_lower_bound"] = measured_over_lower_bound(results.rows);
   json["repeat_spread"] = optional_json(median_repeat_spread(results.rows));
+  json["repeat_kendall_tau"] = optional_json(repeat_kendall_tau(results.rows));
   json["choice"] = choice_json(results.rows, choices(results.rows));
   if (!results.finalists.empty()) {
     json["final"] = choice_json(results.rows, final_choices(results.rows, results.finalists));

@@ -31,6 +31,7 @@ ExperimentRow make_row(const ExperimentPlan& plan, const CostModel& costs, const
   const UncontendedCostModel uncontended(costs);
   std::vector<Seconds> all;
   for (const std::vector<Seconds>& repeat : times) all.insert(all.end(), repeat.begin(), repeat.end());
+  const std::vector<Seconds> medians = repeat_medians(times);
   return {.name = plan.name,
           .schedule = to_text(p.schedule.policy),
           .layout = to_text(p.step.layout.degrees()),
@@ -45,7 +46,8 @@ ExperimentRow make_row(const ExperimentPlan& plan, const CostModel& costs, const
           .lower_bound = p.prediction.lower_bound,
           .exposed = prediction.exposed_communication,
           .measured = time_statistics(std::move(all)),
-          .repeat_spread = repeat_spread(times)};
+          .repeat_medians = medians,
+          .repeat_spread = repeat_spread(medians)};
 }
 
 // Of the rows of one name and layout.
@@ -57,10 +59,14 @@ std::optional<double> communication_share(std::span<const ExperimentRow> rows) {
 
 }  // namespace
 
-std::optional<double> repeat_spread(const StepTimes& times) {
-  if (times.size() < 2) return std::nullopt;
+std::vector<Seconds> repeat_medians(const StepTimes& times) {
   std::vector<Seconds> medians;
   for (const std::vector<Seconds>& repeat : times) medians.push_back(time_statistics(repeat).median);
+  return medians;
+}
+
+std::optional<double> repeat_spread(const std::vector<Seconds>& medians) {
+  if (medians.size() < 2) return std::nullopt;
   const auto [least, largest] = std::ranges::minmax(medians);
   return largest / least - 1.0;
 }
@@ -126,6 +132,21 @@ Accuracy accuracy(std::span<const ExperimentRow> rows, Seconds ExperimentRow::*p
           .median_error = quantile(with_sign, 0.5),
           .kendall_tau = mean_or_none(taus),
           .regret = mean_or_none(regrets)};
+}
+
+std::optional<double> repeat_kendall_tau(std::span<const ExperimentRow> rows) {
+  std::vector<double> taus;
+  for (const RowGroup& group : group_rows(rows, &ExperimentRow::name)) {
+    std::vector<Comparison> repeats;
+    for (const ExperimentRow& row : group.rows) {
+      if (row.repeat_medians.size() < 2) continue;
+      repeats.push_back(
+          {.predicted = row.repeat_medians.front().value(), .measured = row.repeat_medians.back().value()});
+    }
+    if (repeats.size() < 2) continue;
+    if (const std::optional<double> tau = kendall_tau(repeats)) taus.push_back(*tau);
+  }
+  return mean_or_none(taus);
 }
 
 double measured_over_lower_bound(std::span<const ExperimentRow> rows) {

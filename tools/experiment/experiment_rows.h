@@ -31,13 +31,16 @@ struct ExperimentRow {
   // exposed / predicted of the sequential plan of the same name and layout; absent where none ran.
   std::optional<double> communication_share{};
   TimeStatistics measured{};              // over all steps of all repeats
-  std::optional<double> repeat_spread{};  // largest / least median of a repeat - 1; absent where it ran once
+  std::vector<Seconds> repeat_medians{};  // of each repeat
+  std::optional<double> repeat_spread{};  // largest / least of them - 1; absent where it ran once
 };
 // A row a plan. `costs` price the plans. REQUIRES: for every plan times of at least one step.
 [[nodiscard]] std::vector<ExperimentRow> make_rows(std::span<const ExperimentPlan> plans, const CostModel& costs,
                                                    std::span<const StepTimes> times);
-// Largest / least median of a repeat - 1; absent where there is one repeat. REQUIRES: as above.
-[[nodiscard]] std::optional<double> repeat_spread(const StepTimes& times);
+// The median of each repeat. REQUIRES: as above.
+[[nodiscard]] std::vector<Seconds> repeat_medians(const StepTimes& times);
+// Largest / least median - 1; absent where there is one. REQUIRES: at least one.
+[[nodiscard]] std::optional<double> repeat_spread(const std::vector<Seconds>& medians);
 
 // Rows that agree in one member, groups in order of their first row.
 struct RowGroup {
@@ -63,6 +66,10 @@ struct Accuracy {
 // Of the prediction `predicted`: &ExperimentRow::predicted or ::uncontended. Plans are put in order among
 // those of one name only. REQUIRES: at least one row.
 [[nodiscard]] Accuracy accuracy(std::span<const ExperimentRow> rows, Seconds ExperimentRow::*predicted);
+
+// Kendall's tau-b between the first and the last repeat of the plans of one name, mean over the names: how far the
+// machine itself keeps the order that a prediction is asked for. Absent where plans ran once.
+[[nodiscard]] std::optional<double> repeat_kendall_tau(std::span<const ExperimentRow> rows);
 
 // How many times the lower bound of its layout a plan takes: geometric mean over the rows.
 // REQUIRES: at least one row.

@@ -152,9 +152,14 @@ std::string choice_text(const ExperimentResults& results) {
                              final_choices(results.rows, results.finalists));
 }
 
-std::string spread_text(const std::optional<double>& spread) {
+std::string spread_text(std::span<const ExperimentRow> rows) {
+  const std::optional<double> spread = median_repeat_spread(rows);
   if (!spread) return "each plan ran once";
-  return fmt::format("the median of a plan moved by {:.1f} % between its repeats", percent(*spread));
+  std::string text = fmt::format("the median of a plan moved by {:.1f} % between its repeats", percent(*spread));
+  if (const std::optional<double> tau = repeat_kendall_tau(rows)) {
+    text += fmt::format(", which order the plans alike with tau {:.2f}", *tau);
+  }
+  return text;
 }
 
 }  // namespace
@@ -164,7 +169,7 @@ std::string experiment_text(const ExperimentResults& results) {
   for (const std::string& reference : results.references) text += speedup_text(results.rows, reference);
   return text + choice_text(results) +
          fmt::format("\n{} plans, {} skipped; {}\n", results.rows.size(), results.skipped.size(),
-                     spread_text(median_repeat_spread(results.rows)));
+                     spread_text(results.rows));
 }
 
 }  // namespace sextant

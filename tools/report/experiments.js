@@ -128,7 +128,8 @@ function drawExperiments() {
     const canvases = [];
     const facts = `${summary.plans} plans, ${summary.skipped.length} skipped, on ${summary.nodes} × ${summary.devices_per_node} ranks ` +
         `(${summary.backend}), ${dateText(summary.date)}; ` +
-        numberOrDash(summary.repeat_spread, (spread) => `the median of a plan moved by ${percent(spread)} between its repeats`, "each plan ran once");
+        numberOrDash(summary.repeat_spread, (spread) => `the median of a plan moved by ${percent(spread)} between its repeats`, "each plan ran once") +
+        numberOrDash(summary.repeat_kendall_tau, (tau) => `, which order the plans alike with τ ${tau.toFixed(2)}`, "");
     const figure = (title, note, predicted) => {
       const canvas = element("canvas");
       canvases.push([canvas, () => experimentChart(experiment, predicted)]);

@@ -112,8 +112,27 @@ TEST(MakeRows, PutThePredictionBesideTheStepsOfAllRepeats) {
 }
 
 TEST(RepeatSpread, OneRepeatHasNone) {
-  EXPECT_EQ(repeat_spread({{Seconds(1.0), Seconds(3.0)}}), std::nullopt);
-  EXPECT_EQ(repeat_spread({{Seconds(2.0)}, {Seconds(3.0)}}), 0.5);
+  EXPECT_EQ(repeat_spread(repeat_medians({{Seconds(1.0), Seconds(3.0)}})), std::nullopt);
+  EXPECT_EQ(repeat_spread(repeat_medians({{Seconds(2.0)}, {Seconds(3.0)}})), 0.5);
+}
+
+// By hand: of the three pairs of "a" the repeats agree on two, (2 - 1) / 3; of the one of "b" on none, -1; "c" ran
+// once.
+TEST(RepeatKendallTau, IsTheOrderThatRepeatsAgreeOn) {
+  const auto ran = [](const std::string& name, std::vector<Seconds> medians) {
+    ExperimentRow row = example_row(name, "tutel", {});
+    row.repeat_medians = std::move(medians);
+    return row;
+  };
+  const std::vector<ExperimentRow> rows{ran("a", {Seconds(1.0), Seconds(9.0), Seconds(1.0)}),
+                                        ran("a", {Seconds(2.0), Seconds(9.0), Seconds(3.0)}),
+                                        ran("a", {Seconds(3.0), Seconds(9.0), Seconds(2.0)}),
+                                        ran("b", {Seconds(1.0), Seconds(2.0)}),
+                                        ran("b", {Seconds(2.0), Seconds(1.0)}),
+                                        ran("c", {Seconds(1.0)}),
+                                        ran("c", {Seconds(2.0)})};
+  EXPECT_DOUBLE_EQ(repeat_kendall_tau(rows).value(), (1.0 / 3.0 - 1.0) / 2.0);
+  EXPECT_EQ(repeat_kendall_tau(example_rows()), std::nullopt);
 }
 
 TEST(GroupRows, KeepsTheOrderOfTheRows) {
