@@ -18,11 +18,11 @@ TEST(BlockOverhead, IsWhatABlockTakesBesidesItsCalls) {
     const auto stream = world.device().make_stream("test");
     int calls = 0;  // blocks of one call and of four in turn: calls 0 and 1 of every five open one
     const auto call = [&](Stream& s) {
-      s.enqueue([&] { spin(std::chrono::microseconds(calls++ % 5 < 2 ? 5000 : 2000)); });
+      s.enqueue([&] { spin(std::chrono::microseconds(calls++ % 5 < 2 ? 31000 : 1000)); });
     };
     const Seconds overhead = measure_block_overhead(world, *stream, call, {.repeats = 5});
-    EXPECT_GE(overhead, Seconds(2e-3));
-    EXPECT_LE(overhead, Seconds(4e-3));
+    EXPECT_GE(overhead, Seconds(15e-3));  // 30 ms; the rest is room for a machine that does other things
+    EXPECT_LE(overhead, Seconds(60e-3));
     return 0;
   });
 }

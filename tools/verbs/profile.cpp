@@ -195,7 +195,7 @@ void add_profile_verb(CLI::App& app, RunVerb& run) {
       ->excludes(refit);
   verb->add_flag(
           "--quick", arguments->quick,
-          "Fewer sizes and repeats: about a minute for one small network on 4 ranks, 4 minutes without --network")
+          "Fewer sizes and repeats: a minute and a half for one small network on 4 ranks, several without --network")
       ->excludes(refit);
   verb->add_flag("--json", arguments->json, "Print a summary as one JSON object on stdout");
   verb->callback([arguments, &run] {
