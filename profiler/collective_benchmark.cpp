@@ -87,14 +87,13 @@ void CollectiveBenchmark::run_round(World& world, const std::function<void(const
   }
 }
 
-std::vector<CollectiveSeries> CollectiveBenchmark::series(Seconds overhead) const {
+std::vector<CollectiveSeries> CollectiveBenchmark::series() const {
   std::vector<CollectiveSeries> result;
   for (const auto& [key, measured_by_buffer] : series_) {
     CollectiveSeries series{.op = key.second, .group = key.first, .points = {}, .line = {}, .source = {}};
     for (const auto& [buffer, measured] : measured_by_buffer) {
-      series.points.push_back({.buffer = buffer,
-                               .time = measured.call.point(overhead),
-                               .compute_share = quantile(measured.compute_shares, 0.5)});
+      series.points.push_back(
+          {.buffer = buffer, .time = measured.call.point(), .compute_share = quantile(measured.compute_shares, 0.5)});
     }
     result.push_back(std::move(series));
   }

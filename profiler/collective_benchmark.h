@@ -31,8 +31,8 @@ class CollectiveBenchmark {
   [[nodiscard]] int num_measurements() const;
   // Collective over `world`; `on_measurement` is called before each one with its name.
   void run_round(World& world, const std::function<void(const std::string&)>& on_measurement);
-  // Of all rounds so far, less `overhead` a block; compute shares are medians over the rounds.
-  [[nodiscard]] std::vector<CollectiveSeries> series(Seconds overhead = Seconds(0.0)) const;
+  // Of all rounds so far; compute shares are medians over the rounds.
+  [[nodiscard]] std::vector<CollectiveSeries> series() const;
 
  private:
   struct Measured {

@@ -137,31 +137,27 @@ double value_that_explains(const BlockTimes& times, Slowed slowed, double low, d
   return high;
 }
 
-struct TimedAlone {
-  Call call;
-  Seconds overhead;  // of the block in which it is timed
-};
-
 // What `exchange` and `work`, one after the other and in a block, take. compute_share stays 0.
-BlockTimes measure_block(World& world, const TimedAlone& exchange, const TimedAlone& work,
-                         const RepeatOptions& options) {
+BlockTimes measure_block(World& world, const Call& exchange, const Call& work, const RepeatOptions& options) {
   const auto side = world.device().make_stream("side"), link = world.device().make_stream("link");
-  static_cast<void>(run_block(world, *side, *link, exchange.call, work.call));  // warms up
+  static_cast<void>(run_block(world, *side, *link, exchange, work));  // warms up
   std::vector<double> works, exchanges, blocks;  // in turn, so that a machine that gets slower slows all three
   for (int repeat = 0; repeat < options.repeats; ++repeat) {
-    works.push_back(time_block(world, *side, work.call, kChunks).value());
-    exchanges.push_back(time_block(world, *link, exchange.call, 2 * kChunks).value());
-    blocks.push_back(run_block(world, *side, *link, exchange.call, work.call).value());
+    works.push_back(time_block(world, *side, work, kChunks).value());
+    exchanges.push_back(time_block(world, *link, exchange, 2 * kChunks).value());
+    blocks.push_back(run_block(world, *side, *link, exchange, work).value());
   }
-  const auto alone = [](std::vector<double> times, Seconds overhead) {
-    return std::max(Seconds(quantile(std::move(times), 0.5)) - overhead, Seconds(0.0));
-  };
-  return {.work = alone(std::move(works), work.overhead / kChunks),
-          .exchange = alone(std::move(exchanges), exchange.overhead / (2.0 * kChunks)),
+  return {.work = Seconds(quantile(std::move(works), 0.5)),
+          .exchange = Seconds(quantile(std::move(exchanges), 0.5)),
           .block = Seconds(quantile(std::move(blocks), 0.5))};
 }
 
 using BlockPair = std::array<BlockTimes, kMessages.size()>;  // of small and large exchanges
+
+struct BlockConditions {
+  Seconds synchronization;
+  double cores_per_rank;
+};
 
 // Exchanges of one tier with work between them.
 BlockPair measure_work_blocks(World& world, Communicator& group, const BlockConditions& with,
@@ -173,8 +169,7 @@ BlockPair measure_work_blocks(World& world, Communicator& group, const BlockCond
   BlockPair blocks;
   for (std::size_t size = 0; size < kMessages.size(); ++size) {
     const Exchange exchange(world, group, kMessages[size]);
-    blocks[size] = measure_block(world, {std::cref(exchange), with.overhead.collectives},
-                                 {issue_work, with.overhead.kernels}, options);
+    blocks[size] = measure_block(world, std::cref(exchange), issue_work, options);
     blocks[size].exchange = blocks[size].exchange + with.synchronization;
     blocks[size].compute_share = shares.measure(*stream, std::cref(exchange), blocks[size].exchange, options);
   }
@@ -187,8 +182,7 @@ BlockPair measure_tier_blocks(World& world, Communicator& intra, Communicator& i
   BlockPair blocks;
   for (std::size_t size = 0; size < kMessages.size(); ++size) {
     const Exchange inside(world, intra, kMessages[size]), between(world, inter, kMessages[size]);
-    blocks[size] = measure_block(world, {std::cref(between), with.overhead.collectives},
-                                 {std::cref(inside), with.overhead.collectives}, options);
+    blocks[size] = measure_block(world, std::cref(between), std::cref(inside), options);
     blocks[size].work = blocks[size].work + with.synchronization;
     blocks[size].exchange = blocks[size].exchange + with.synchronization;
   }
@@ -215,7 +209,7 @@ SlowDown slow_down_in_blocks(const BlockTimes& small, const BlockTimes& large, S
   return result;
 }
 
-Seconds measure_synchronization(World& world, const BlockOverhead& overhead, const RepeatOptions& options) {
+Seconds measure_synchronization(World& world, const RepeatOptions& options) {
   if (world.size() == 1) return Seconds(0.0);
   const BusyWork work(world, kWork);
   const Exchange exchange(world, world.communicator(), kTinyMessage);
@@ -233,13 +227,14 @@ Seconds measure_synchronization(World& world, const BlockOverhead& overhead, con
         time_block(world, *stream, issue_work, calls) + time_block(world, *stream, std::cref(exchange), calls);
     waits.push_back((both - alone).value());
   }
-  // Of the three overheads those of the two blocks that end in collectives cancel.
-  return std::max(Seconds(0.0), Seconds(quantile(std::move(waits), 0.5)) + overhead.kernels / calls);
+  return Seconds(std::max(0.0, quantile(std::move(waits), 0.5)));
 }
 
-std::vector<Contention> measure_contention(World& world, const BlockConditions& with, const RepeatOptions& options) {
+std::vector<Contention> measure_contention(World& world, Seconds synchronization, double cores_per_rank,
+                                           const RepeatOptions& options) {
   std::vector<Contention> result;
   const Topology topology = world.topology();
+  const BlockConditions with{synchronization, cores_per_rank};
   const auto intra = tier_group(world, Resource::kIntra), inter = tier_group(world, Resource::kInter);
   const auto append = [&](Resource victim, Resource aggressor, const SlowDown& slow_down) {
     result.push_back({victim, aggressor, slow_down.factor, slow_down.delay});
@@ -259,10 +254,9 @@ std::vector<Contention> measure_contention(World& world, const BlockConditions& 
   return result;
 }
 
-Interference measure_interference(World& world, double cores_per_rank, const BlockOverhead& overhead,
-                                  const RepeatOptions& options) {
-  const Seconds synchronization = measure_synchronization(world, overhead, options);
-  return {synchronization, measure_contention(world, {synchronization, cores_per_rank, overhead}, options)};
+Interference measure_interference(World& world, double cores_per_rank, const RepeatOptions& options) {
+  const Seconds synchronization = measure_synchronization(world, options);
+  return {synchronization, measure_contention(world, synchronization, cores_per_rank, options)};
 }
 
 Interference median_of(const std::vector<Interference>& rounds) {

@@ -7,27 +7,20 @@
 #include "executor/runtime/runtime.h"
 #include "models/cluster.h"
 #include "models/units.h"
-#include "profiler/block_overhead.h"
 #include "profiler/repeat.h"
 
 namespace sextant {
 
 // Cluster::synchronization: time of (work, small all-to-all over all ranks) less that of the work and
-// of the all-to-all alone, all without `overhead`, at least 0. Where ranks share cores they reach a collective one
-// after the other, which no benchmark of the collective alone sees. Collective over `world`; 0 for one rank.
-[[nodiscard]] Seconds measure_synchronization(World& world, const BlockOverhead& overhead,
-                                              const RepeatOptions& options);
-
-// What a pipelined block is to be compared with.
-struct BlockConditions {
-  Seconds synchronization;  // what the cost model adds to a collective already
-  double cores_per_rank;    // of which collectives take CostEstimate::compute_share
-  BlockOverhead overhead;   // of the blocks in which work and exchanges are timed alone
-};
+// of the all-to-all alone, at least 0. Where ranks share cores they reach a collective one after the
+// other, which no benchmark of the collective alone sees. Collective over `world`; 0 for one rank.
+[[nodiscard]] Seconds measure_synchronization(World& world, const RepeatOptions& options);
 
 // How all-to-alls of either link tier slow down beside work, and where there are both tiers beside one another, both by
-// the same: of two sizes, in a pipelined block of 8 chunks. Collective over `world`; empty for one rank.
-[[nodiscard]] std::vector<Contention> measure_contention(World& world, const BlockConditions& with,
+// the same: of two sizes, in a pipelined block of 8 chunks. What they take of the work is CostEstimate::compute_share,
+// of `cores_per_rank`; `synchronization` is what the cost model adds to a collective already. Collective over `world`;
+// empty for one rank.
+[[nodiscard]] std::vector<Contention> measure_contention(World& world, Seconds synchronization, double cores_per_rank,
                                                          const RepeatOptions& options);
 
 // Both of the above, once.
@@ -35,8 +28,7 @@ struct Interference {
   Seconds synchronization;
   std::vector<Contention> contention;
 };
-[[nodiscard]] Interference measure_interference(World& world, double cores_per_rank, const BlockOverhead& overhead,
-                                                const RepeatOptions& options);
+[[nodiscard]] Interference measure_interference(World& world, double cores_per_rank, const RepeatOptions& options);
 // The median of each number over rounds that were measured some time apart: one round on a machine that others use
 // may be off by much. REQUIRES: at least one round, all of one job.
 [[nodiscard]] Interference median_of(const std::vector<Interference>& rounds);

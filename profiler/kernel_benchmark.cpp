@@ -173,11 +173,11 @@ void KernelBenchmark::run_round(World& world, const std::function<void(const std
   }
 }
 
-std::vector<KernelSeries> KernelBenchmark::series(Seconds overhead) const {
+std::vector<KernelSeries> KernelBenchmark::series() const {
   std::vector<KernelSeries> result;
   for (const auto& [key, calls_of_rows] : calls_) {
     KernelSeries series{std::get<0>(key), std::get<1>(key), std::get<2>(key), {}};
-    for (const auto& [rows, call] : calls_of_rows) series.points.push_back({rows, call.point(overhead)});
+    for (const auto& [rows, call] : calls_of_rows) series.points.push_back({rows, call.point()});
     result.push_back(std::move(series));
   }
   return result;

@@ -41,8 +41,8 @@ class KernelBenchmark {
   [[nodiscard]] int num_measurements() const;
   // Collective over `world`; `on_measurement` is called before each one.
   void run_round(World& world, const std::function<void(const std::string&)>& on_measurement);
-  // By ascending rows; of all rounds so far, less `overhead` a block.
-  [[nodiscard]] std::vector<KernelSeries> series(Seconds overhead = Seconds(0.0)) const;
+  // By ascending rows; of all rounds so far.
+  [[nodiscard]] std::vector<KernelSeries> series() const;
 
  private:
   using SeriesKey = std::tuple<Operator, Pass, KernelShape>;

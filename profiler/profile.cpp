@@ -4,7 +4,6 @@
 #include <ctime>
 
 #include "models/error.h"
-#include "profiler/block_overhead.h"
 #include "profiler/collective_benchmark.h"
 #include "profiler/interference_benchmark.h"
 #include "profiler/kernel_benchmark.h"
@@ -118,21 +117,17 @@ Cluster profile(World& world, const ProfileOptions& options) {
   on_measurement("launch latency");
   cluster.launch_latency = measure_launch_latency(world, 100, options.quick ? 7 : 21);
   std::vector<Interference> interferences;
-  std::vector<BlockOverhead> overheads;
   for (int round = 0; round < kRounds; ++round) {
     on_measurement("waiting at collectives, work beside them");
-    overheads.push_back(measure_block_overheads(world, cores_per_rank, {.repeats = 3}));
-    interferences.push_back(
-        measure_interference(world, cores_per_rank, overheads.back(), interference_options(options.quick)));
+    interferences.push_back(measure_interference(world, cores_per_rank, interference_options(options.quick)));
     collectives.run_round(world, on_measurement);
     kernels.run_round(world, on_measurement);
   }
   const Interference interference = median_of(interferences);
   cluster.synchronization = interference.synchronization;
   cluster.contention = interference.contention;
-  const BlockOverhead overhead = median_of(overheads);
-  cluster.collectives = collectives.series(overhead.collectives);
-  cluster.kernels = kernels.series(overhead.kernels);
+  cluster.collectives = collectives.series();
+  cluster.kernels = kernels.series();
   cluster.device = device_spec(cluster.kernels, cluster.element_bytes, world.device().memory());
   fit_cluster(cluster);
   progress.done = progress.total;

@@ -69,10 +69,9 @@ void TimedCall::run(World& world, Stream& stream, const std::function<void(Strea
   for (const double slowest : slowest_rank(world, mine)) blocks_.push_back(slowest);
 }
 
-MeasuredPoint TimedCall::point(Seconds overhead) const {
-  constexpr double kLeast = 0.1;  // of a block
+MeasuredPoint TimedCall::point() const {
   std::vector<double> times;
-  for (const double block : blocks_) times.push_back(std::max(block - overhead.value(), kLeast * block) / calls_);
+  for (const double block : blocks_) times.push_back(block / calls_);
   return {Seconds(quantile(times, 0.5)), Seconds(quantile(times, 0.1)), Seconds(quantile(times, 0.9)),
           static_cast<int>(times.size())};
 }

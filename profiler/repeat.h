@@ -28,16 +28,17 @@ class TimedCall {
   // a block has. Collective over `world`.
   void run(World& world, Stream& stream, const std::function<void(Stream&)>& call, const RepeatOptions& options);
 
-  // Of all rounds so far: a block's time is the longest on any rank less `overhead` (BlockOverhead), but at
-  // least a tenth of it, divided by the calls. The same on every rank. REQUIRES: a round was run.
-  [[nodiscard]] MeasuredPoint point(Seconds overhead = Seconds(0.0)) const;
+  // Of all rounds so far: a block's time is the longest on any rank divided by the calls, what it takes besides them
+  // (late starters, the last rank's turn of a shared core, the closing barrier) included: in training ranks wait for
+  // each other, too. The same on every rank. REQUIRES: a round was run.
+  [[nodiscard]] MeasuredPoint point() const;
 
  private:
   int calls_ = 0;               // of a block
   std::vector<double> blocks_;  // seconds, on the slowest rank
 };
 
-// One round of the above, with the blocks' overhead in it: choose blocks long against the closing barrier.
+// One round of the above: choose blocks long against the closing barrier.
 [[nodiscard]] MeasuredPoint measure(World& world, Stream& stream, const std::function<void(Stream&)>& call,
                                     const RepeatOptions& options);
 

@@ -92,16 +92,16 @@ TEST(MedianOf, TakesTheMedianOfEachNumber) {
 
 TEST(MeasureContention, OneRankHasNobodyToWaitFor) {
   launch(Backend::kLocal, {.num_ranks = 1}, [](World& world) {
-    EXPECT_EQ(measure_synchronization(world, {}, brief()), Seconds(0.0));
-    EXPECT_TRUE(measure_contention(world, {.cores_per_rank = 1.0}, brief()).empty());
+    EXPECT_EQ(measure_synchronization(world, brief()), Seconds(0.0));
+    EXPECT_TRUE(measure_contention(world, Seconds(0.0), 1.0, brief()).empty());
     return 0;
   });
 }
 
 TEST(MeasureContention, TwoNodesGiveBothTiersBesideWorkAndEachOther) {
   launch(Backend::kLocal, {.num_ranks = 4, .topology = Topology{2, 2}}, [](World& world) {
-    EXPECT_GE(measure_synchronization(world, {}, brief()), Seconds(0.0));
-    const std::vector<Contention> contention = measure_contention(world, {.cores_per_rank = 1.0}, brief());
+    EXPECT_GE(measure_synchronization(world, brief()), Seconds(0.0));
+    const std::vector<Contention> contention = measure_contention(world, Seconds(0.0), 1.0, brief());
     using Pair = std::pair<Resource, Resource>;
     std::vector<Pair> pairs;
     for (const Contention& one : contention) {

