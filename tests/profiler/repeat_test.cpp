@@ -55,14 +55,15 @@ TEST(TimedCall, GathersTheBlocksOfAllRounds) {
     TimedCall timed;
     timed.run(world, *stream, call, options);
     EXPECT_EQ(timed.point().repeats, 3);
-    length = std::chrono::microseconds(3000);  // a slow phase, which the other two rounds do not meet
+    length = std::chrono::microseconds(30000);  // a slow phase, which the other two rounds do not meet
     timed.run(world, *stream, call, options);
     length = std::chrono::microseconds(1000);
     timed.run(world, *stream, call, options);
     const MeasuredPoint all = timed.point();
     EXPECT_EQ(all.repeats, 9);
     EXPECT_GE(all.low, Seconds(1e-3));
-    EXPECT_GE(all.high, Seconds(3e-3));
+    EXPECT_LT(all.median, Seconds(15e-3));  // room for a machine that does other things
+    EXPECT_GE(all.high, Seconds(30e-3));
     return 0;
   });
 }

@@ -171,8 +171,8 @@ std::string details_csv(std::span<const ExperimentRow> rows) {
   for (const ExperimentRow& row : rows) {
     text += fmt::format("{},{},{},{},{},{},{},{},{},{}\n", key_fields(row), row.micro_batch, row.num_micro_batches,
                         row.predicted_low.value(), row.predicted_high.value(), row.uncontended.value(),
-                        row.measured.mean.value(), optional_field(row.repeat_spread), row.lower_bound.value(),
-                        optional_field(row.communication_share));
+                        row.measured.mean.value(), optional_field(repeat_spread(row.repeat_medians)),
+                        row.lower_bound.value(), optional_field(row.communication_share));
   }
   return text;
 }
@@ -180,7 +180,7 @@ std::string details_csv(std::span<const ExperimentRow> rows) {
 std::optional<double> median_repeat_spread(std::span<const ExperimentRow> rows) {
   std::vector<double> spreads;
   for (const ExperimentRow& row : rows) {
-    if (row.repeat_spread) spreads.push_back(*row.repeat_spread);
+    if (const std::optional<double> spread = repeat_spread(row.repeat_medians)) spreads.push_back(*spread);
   }
   if (spreads.empty()) return std::nullopt;
   return quantile(spreads, 0.5);

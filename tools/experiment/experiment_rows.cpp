@@ -31,7 +31,6 @@ ExperimentRow make_row(const ExperimentPlan& plan, const CostModel& costs, const
   const UncontendedCostModel uncontended(costs);
   std::vector<Seconds> all;
   for (const std::vector<Seconds>& repeat : times) all.insert(all.end(), repeat.begin(), repeat.end());
-  const std::vector<Seconds> medians = repeat_medians(times);
   return {.name = plan.name,
           .schedule = to_text(p.schedule.policy),
           .layout = to_text(p.step.layout.degrees()),
@@ -46,8 +45,7 @@ ExperimentRow make_row(const ExperimentPlan& plan, const CostModel& costs, const
           .lower_bound = p.prediction.lower_bound,
           .exposed = prediction.exposed_communication,
           .measured = time_statistics(std::move(all)),
-          .repeat_medians = medians,
-          .repeat_spread = repeat_spread(medians)};
+          .repeat_medians = repeat_medians(times)};
 }
 
 // Of the rows of one name and layout.

@@ -32,7 +32,6 @@ struct ExperimentRow {
   std::optional<double> communication_share{};
   TimeStatistics measured{};              // over all steps of all repeats
   std::vector<Seconds> repeat_medians{};  // of each repeat
-  std::optional<double> repeat_spread{};  // largest / least of them - 1; absent where it ran once
 };
 // A row a plan. `costs` price the plans. REQUIRES: for every plan times of at least one step.
 [[nodiscard]] std::vector<ExperimentRow> make_rows(std::span<const ExperimentPlan> plans, const CostModel& costs,

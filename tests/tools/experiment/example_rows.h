@@ -29,7 +29,7 @@ inline ExperimentRow example_row(const std::string& name, const std::string& sch
           .uncontended = Seconds(times.uncontended_s),
           .lower_bound = Seconds(0.5 * times.predicted_s),
           .measured = {.mean = measured, .median = measured, .p10 = 0.5 * measured, .p90 = 2.0 * measured},
-          .repeat_spread = 0.25};
+          .repeat_medians = {Seconds(1.0), Seconds(1.25)}};
 }
 
 // "b" is predicted in the right order, "a" in the wrong one.

@@ -144,7 +144,7 @@ TEST(ExperimentJson, PlansThatRanOnceHaveNoSpread) {
   std::vector<ExperimentRow> rows{example_rows()[0]};
   EXPECT_EQ(summary(rows)["repeat_spread"], 0.25);
   EXPECT_TRUE(summary(rows)["repeat_kendall_tau"].is_null());
-  rows[0].repeat_spread = std::nullopt;
+  rows[0].repeat_medians = {Seconds(1.0)};
   EXPECT_TRUE(summary(rows)["repeat_spread"].is_null());
   EXPECT_THAT(details_csv(rows), EndsWith(",4,,1,\n"));
 }

@@ -104,7 +104,7 @@ TEST(MakeRows, PutThePredictionBesideTheStepsOfAllRepeats) {
   EXPECT_GT(row.lower_bound, Seconds(0.0));
   EXPECT_LE(row.lower_bound, row.predicted);
   EXPECT_EQ(row.measured.median, Seconds(2.5));
-  EXPECT_DOUBLE_EQ(row.repeat_spread.value(), 0.5);
+  EXPECT_DOUBLE_EQ(repeat_spread(row.repeat_medians).value(), 0.5);
   // plan 0 is the sequential one of the same layout
   EXPECT_EQ(row.communication_share, rows[0].exposed / rows[0].predicted);
   EXPECT_EQ(rows[0].exposed, plans.plans[0].plan.prediction.exposed_communication);

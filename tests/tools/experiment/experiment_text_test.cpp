@@ -46,7 +46,7 @@ TEST(ExperimentText, SaysWhereAScheduleRanInFewerCases) {
 
 TEST(ExperimentText, SaysWhereEachPlanRanOnce) {
   std::vector<ExperimentRow> rows{example_rows()[0]};
-  rows[0].repeat_spread = std::nullopt;
+  rows[0].repeat_medians = {Seconds(1.0)};
   EXPECT_THAT(experiment_text({.rows = rows, .references = {"tutel"}}),
               HasSubstr("\n1 plans, 0 skipped; each plan ran once\n"));
 }
