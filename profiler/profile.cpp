@@ -32,7 +32,7 @@ RepeatOptions repeat_options(bool quick) {  // of a round
 
 // Longer blocks: these are differences of times.
 RepeatOptions interference_options(bool quick) {
-  return {.repeats = quick ? 5 : 25, .block_time = Seconds(0.05), .max_calls = 2000};
+  return {.repeats = quick ? 5 : 11, .block_time = Seconds(0.05), .max_calls = 2000};
 }
 
 CollectiveBenchmarkOptions collective_options(bool quick, double cores_per_rank) {
@@ -98,6 +98,7 @@ std::vector<Network> reference_networks() {
 
 Cluster profile(World& world, const ProfileOptions& options) {
   const double cores_per_rank = measure_cores_per_rank(world, interference_options(options.quick));
+  InterferenceBenchmark interference(world.topology(), cores_per_rank, interference_options(options.quick));
   CollectiveBenchmark collectives(world.topology(), collective_options(options.quick, cores_per_rank));
   KernelBenchmark kernels(world.topology(), kernel_options(options));
   const int of_a_round = 1 + collectives.num_measurements() + kernels.num_measurements();
@@ -116,16 +117,14 @@ Cluster profile(World& world, const ProfileOptions& options) {
   cluster.date = today();
   on_measurement("launch latency");
   cluster.launch_latency = measure_launch_latency(world, 100, options.quick ? 7 : 21);
-  std::vector<Interference> interferences;
   for (int round = 0; round < kRounds; ++round) {
     on_measurement("waiting at collectives, work beside them");
-    interferences.push_back(measure_interference(world, cores_per_rank, interference_options(options.quick)));
+    interference.run_round(world);
     collectives.run_round(world, on_measurement);
     kernels.run_round(world, on_measurement);
   }
-  const Interference interference = median_of(interferences);
-  cluster.synchronization = interference.synchronization;
-  cluster.contention = interference.contention;
+  cluster.synchronization = interference.synchronization();
+  cluster.contention = interference.contention();
   cluster.collectives = collectives.series();
   cluster.kernels = kernels.series();
   cluster.device = device_spec(cluster.kernels, cluster.element_bytes, world.device().memory());

@@ -9,109 +9,48 @@ RepeatOptions brief() {
   return {.repeats = 3, .block_time = Seconds(0.002), .max_calls = 4};
 }
 
-// Work of 4 ms and exchanges of 0.5 ms: D1, eight works, C8 take 33 ms; with large exchanges of 1 ms, 34. Then nothing
-// is slowed.
-TEST(SlowDownInBlocks, IsNoneWhereTheBlocksTakeAsLongAsSimulated) {
-  const SlowDown none = slow_down_in_blocks(
-      {.work = Seconds(4e-3), .exchange = Seconds(0.5e-3), .block = Seconds(33e-3)},
-      {.work = Seconds(4e-3), .exchange = Seconds(1e-3), .block = Seconds(34e-3)}, Slowed::kExchange);
-  EXPECT_EQ(none.factor, 1.0);
-  EXPECT_EQ(none.delay, Seconds(0.0));
-}
-
-// Exchanges bound the block: 16 of 6 ms take 96 ms, of 12 ms 192. Each of the eight works runs its 1 ms beside
-// exchanges, which does 1 / s of an exchange's millisecond: 8 (1 - 1 / s) more. s = 2 with small exchanges is a delay
-// of 6 ms where the factor is 1; with large ones that delay alone is s = 1.5, and s = 1.5 is what they show.
-TEST(SlowDownInBlocks, ADelayWeighsLessOnALargeExchange) {
-  const SlowDown found = slow_down_in_blocks(
-      {.work = Seconds(1e-3), .exchange = Seconds(6e-3), .block = Seconds(96e-3 + 8e-3 * (1.0 - 1.0 / 2.0))},
-      {.work = Seconds(1e-3), .exchange = Seconds(12e-3), .block = Seconds(192e-3 + 8e-3 * (1.0 - 1.0 / 1.5))},
-      Slowed::kExchange);
-  EXPECT_NEAR(found.factor, 1.0, 0.01);
-  EXPECT_NEAR(found.delay.value(), 6e-3, 0.1e-3);
-}
-
-// As above, but the large ones are slowed by 3: factor + delay / 6 ms = 4, factor + delay / 12 ms = 3.
-TEST(SlowDownInBlocks, FindsFactorAndDelayTogether) {
-  const SlowDown found = slow_down_in_blocks(
-      {.work = Seconds(1e-3), .exchange = Seconds(6e-3), .block = Seconds(96e-3 + 8e-3 * (1.0 - 1.0 / 4.0))},
-      {.work = Seconds(1e-3), .exchange = Seconds(12e-3), .block = Seconds(192e-3 + 8e-3 * (1.0 - 1.0 / 3.0))},
-      Slowed::kExchange);
-  EXPECT_NEAR(found.factor, 2.0, 0.1);
-  EXPECT_NEAR(found.delay.value(), 12e-3, 1e-3);
-}
-
-// Exchanges that take work's compute lengthen the block by themselves: with a share of 0.5, eight works of 4 ms lose
-// half of the 7.5 exchanges of 1 ms beside them and more.
-TEST(SlowDownInBlocks, WhatExchangesTakeOfTheWorkNeedsNoSlowDown) {
-  const BlockTimes large{
-      .work = Seconds(4e-3), .exchange = Seconds(1e-3), .block = Seconds(37e-3), .compute_share = 0.5};
-  const BlockTimes small{
-      .work = Seconds(4e-3), .exchange = Seconds(0.1e-3), .block = Seconds(32.2e-3), .compute_share = 0.5};
-  EXPECT_EQ(slow_down_in_blocks(small, large, Slowed::kExchange).factor, 1.0);
-  EXPECT_GT(slow_down_in_blocks(small, {large.work, large.exchange, large.block, 0.0}, Slowed::kExchange).factor, 1.5);
-}
-
-// Where either slows the other by s, work of 1 ms takes s, in which an exchange does 1 ms: each of the eight works
-// costs s - 1 ms, whatever the size of the exchanges.
-TEST(SlowDownInBlocks, OfBothIsSharedByBoth) {
-  const SlowDown found = slow_down_in_blocks(
-      {.work = Seconds(1e-3), .exchange = Seconds(6e-3), .block = Seconds(96e-3 + 8e-3 * (2.0 - 1.0))},
-      {.work = Seconds(1e-3), .exchange = Seconds(12e-3), .block = Seconds(192e-3 + 8e-3 * (2.0 - 1.0))},
-      Slowed::kBoth);
-  EXPECT_NEAR(found.factor, 2.0, 0.02);
-  EXPECT_NEAR(found.delay.value(), 0.0, 0.05e-3);
-}
-
-// Works of 4 ms and exchanges of 0.5 ms take 33 ms where nothing is slowed, and 8 x 4.5 + 8 x 0.5 = 40 ms where none
-// runs beside another. A delay of d ms lets 4 / (1 + 2 d) ms of an exchange pass beside each of the eight works (the
-// last with the first exchange back): with 50 ms the block takes 39.68 ms, and 90 % of what that adds, 0.985 ms passed,
-// is a delay of 15.74 ms.
-TEST(SlowDownInBlocks, OfABlockWithoutOverlapIsNotTheLongestDelay) {
-  const BlockTimes large{.work = Seconds(4e-3), .exchange = Seconds(1e-3), .block = Seconds(34e-3)};
-  const SlowDown found = slow_down_in_blocks(
-      {.work = Seconds(4e-3), .exchange = Seconds(0.5e-3), .block = Seconds(60e-3)}, large, Slowed::kExchange);
-  EXPECT_EQ(found.factor, 1.0);
-  EXPECT_NEAR(found.delay.value(), 15.74e-3, 0.05e-3);
-}
-
-TEST(MedianOf, TakesTheMedianOfEachNumber) {
-  const auto round = [](double wait_s, double first, double second) {
-    return Interference{Seconds(wait_s),
-                        {{Resource::kIntra, Resource::kCompute, first},
-                         {Resource::kInter, Resource::kCompute, second, Seconds(wait_s)}}};
-  };
-  const Interference median = median_of({round(6e-3, 1.1, 3.0), round(1e-3, 1.9, 1.0), round(2e-3, 1.2, 2.0)});
-  EXPECT_EQ(median.synchronization, Seconds(2e-3));
-  ASSERT_EQ(median.contention.size(), 2U);
-  EXPECT_EQ(median.contention[0].factor, 1.2);
-  EXPECT_EQ(median.contention[1].factor, 2.0);
-  EXPECT_EQ(median.contention[1].delay, Seconds(2e-3));
-  EXPECT_EQ(median.contention[1].victim, Resource::kInter);
-}
-
-TEST(MeasureContention, OneRankHasNobodyToWaitFor) {
+TEST(InterferenceBenchmark, OneRankHasNobodyToWaitFor) {
   launch(Backend::kLocal, {.num_ranks = 1}, [](World& world) {
-    EXPECT_EQ(measure_synchronization(world, brief()), Seconds(0.0));
-    EXPECT_TRUE(measure_contention(world, Seconds(0.0), 1.0, brief()).empty());
+    InterferenceBenchmark benchmark(world.topology(), 1.0, brief());
+    benchmark.run_round(world);
+    EXPECT_EQ(benchmark.synchronization(), Seconds(0.0));
+    EXPECT_TRUE(benchmark.contention().empty());
     return 0;
   });
 }
 
-TEST(MeasureContention, TwoNodesGiveBothTiersBesideWorkAndEachOther) {
+TEST(InterferenceBenchmark, TwoNodesGiveBothTiersBesideWorkAndEachOther) {
   launch(Backend::kLocal, {.num_ranks = 4, .topology = Topology{2, 2}}, [](World& world) {
-    EXPECT_GE(measure_synchronization(world, brief()), Seconds(0.0));
-    const std::vector<Contention> contention = measure_contention(world, Seconds(0.0), 1.0, brief());
+    InterferenceBenchmark benchmark(world.topology(), 1.0, brief());
+    constexpr int kRounds = 2;
+    for (int round = 0; round < kRounds; ++round) benchmark.run_round(world);
+    EXPECT_GE(benchmark.synchronization(), Seconds(0.0));
     using Pair = std::pair<Resource, Resource>;
     std::vector<Pair> pairs;
-    for (const Contention& one : contention) {
+    for (const Contention& one : benchmark.contention()) {
       pairs.emplace_back(one.victim, one.aggressor);
       EXPECT_GE(one.factor, 1.0);
+      EXPECT_GE(one.delay, Seconds(0.0));
     }
     EXPECT_EQ(pairs, (std::vector<Pair>{{Resource::kIntra, Resource::kCompute},
                                         {Resource::kInter, Resource::kCompute},
                                         {Resource::kIntra, Resource::kInter},
                                         {Resource::kInter, Resource::kIntra}}));
+    return 0;
+  });
+}
+
+TEST(InterferenceBenchmark, OneNodeHasOneTier) {
+  launch(Backend::kLocal, {.num_ranks = 2, .topology = Topology{1, 2}}, [](World& world) {
+    InterferenceBenchmark benchmark(world.topology(), 2.0, brief());
+    benchmark.run_round(world);
+    const std::vector<Contention> contention = benchmark.contention();
+    if (contention.size() != 1U) {
+      ADD_FAILURE() << contention.size() << " pairs";
+      return 1;
+    }
+    EXPECT_EQ(contention.front().victim, Resource::kIntra);
+    EXPECT_EQ(contention.front().aggressor, Resource::kCompute);
     return 0;
   });
 }
