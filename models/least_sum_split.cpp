@@ -26,18 +26,25 @@ int last_that(int first, int last, Predicate holds) {
   return first;
 }
 
+// The same from `first`, for which it holds: fast where the last one is near.
+template <typename Predicate>
+int last_from(int first, int last, Predicate holds) {
+  int step = 1;
+  for (; first + step <= last && holds(first + step); step *= 2) first += step;
+  return last_that(first + 1, std::min(last, first + step - 1), holds);
+}
+
 }  // namespace
 
 LeastSumSplit::LeastSumSplit(const StageSplitProblem& problem)
     : p_(problem), width_(problem.layers() - problem.stages + 1) {
   SEXTANT_CHECK(p_.stages >= 1 && width_ >= 1, "{} stages of {} layers", p_.stages, p_.layers());
   const std::size_t size = at(p_.stages, 0);
-  room_.assign(p_.ways.size(), std::vector<int>(size, -1));
+  room_.assign(p_.ways.size(), std::vector<int>(size, kUnknown));
   ranges_.resize(static_cast<std::size_t>(p_.stages) + 1);
   more_.resize(size + static_cast<std::size_t>(width_));
   choices_.resize(size);
   window_.resize(static_cast<std::size_t>(width_));
-  find_room();
 }
 
 std::size_t LeastSumSplit::at(int stage, int offset) const {
@@ -65,29 +72,23 @@ double LeastSumSplit::more_at(std::size_t way, int stage, int offset) const {
   return head - more_before(way, stage + offset);
 }
 
-// Up to the last offset that a stage can begin with.
-void LeastSumSplit::find_room() {
-  int last = 0;
-  for (int stage = 0; stage < p_.stages; ++stage) {
-    int last_end = last - 1;
-    for (std::size_t way = 0; way < p_.ways.size(); ++way) {
-      int end = -1;
-      for (int offset = 0; offset <= last; ++offset) {
-        end = std::max(end, offset - 1);
-        while (end + 1 < width_ && (!p_.fits || p_.fits(way, {stage, stage + offset, stage + 2 + end}))) ++end;
-        room_[way][at(stage, offset)] = end;
-      }
-      last_end = std::max(last_end, end);
-    }
-    last = std::max(last_end, 0);
-  }
+// The last end with which the stage fits, offset - 1 where it does with none: of as few stages as are asked for, since
+// a bound that is near the best leaves few.
+int LeastSumSplit::room(std::size_t way, int stage, int offset) {
+  int& known = room_[way][at(stage, offset)];
+  if (known != kUnknown) return known;
+  const int of_more_layers = offset > 0 ? room_[way][at(stage, offset - 1)] : kUnknown;
+  const int at_least = std::max(offset - 1, of_more_layers);
+  known =
+      last_from(at_least, width_ - 1, [&](int end) { return !p_.fits || p_.fits(way, layers(stage, offset, end)); });
+  return known;
 }
 
 // Of a stage, in any way.
-int LeastSumSplit::last_end(int stage, int offset, Seconds bound) const {
+int LeastSumSplit::last_end(int stage, int offset, Seconds bound) {
   int last = offset - 1;
   for (std::size_t way = 0; way < p_.ways.size(); ++way) {
-    const int room = room_[way][at(stage, offset)];
+    const int room = this->room(way, stage, offset);
     const auto is_in_time = [&](int end) { return within(p_.time(way, layers(stage, offset, end)), bound); };
     if (room > last) last = last_that(last + 1, room, is_in_time);
   }
@@ -97,7 +98,7 @@ int LeastSumSplit::last_end(int stage, int offset, Seconds bound) const {
 // With a bound of this time the stage can have this end.
 void LeastSumSplit::keep_next(int stage, int offset, int end) {
   for (std::size_t way = 0; way < p_.ways.size(); ++way) {
-    if (end <= room_[way][at(stage, offset)]) next_ = std::min(next_, p_.time(way, layers(stage, offset, end)));
+    if (end <= room(way, stage, offset)) next_ = std::min(next_, p_.time(way, layers(stage, offset, end)));
   }
 }
 
@@ -147,7 +148,7 @@ void LeastSumSplit::choose_ends(int stage, std::size_t way, Seconds bound) {
   int seen = after.first - 1;
   for (int offset = here.first; offset <= here.last; ++offset) {
     end = std::max(end, offset - 1);
-    const int room = std::min(room_[way][at(stage, offset)], width_ - 1);
+    const int room = this->room(way, stage, offset);
     while (end < room && within(p_.time(way, layers(stage, offset, end + 1)), bound)) ++end;
     if (end < room) next_ = std::min(next_, p_.time(way, layers(stage, offset, end + 1)));
     for (; seen < std::min(end, after.last); ++steps_) {
@@ -177,7 +178,7 @@ LeastSumSplit::Found LeastSumSplit::found() const {
   return found;
 }
 
-StageSplit LeastSumSplit::split() const {
+StageSplit LeastSumSplit::split() {
   SEXTANT_CHECK(more_.front() < kNever.value(), "a split of {} layers where none fits", p_.layers());
   const StageWay& fastest = p_.ways.front();
   const double tolerance = 1e-12 * (fastest.before.back() + fastest.head + Seconds(more_.front())).value();
@@ -193,12 +194,12 @@ StageSplit LeastSumSplit::split() const {
 }
 
 // Of the ends with the least sum the last up to `wanted`, otherwise the first.
-LeastSumSplit::Choice LeastSumSplit::nearest_to(int wanted, int stage, int offset, double tolerance) const {
+LeastSumSplit::Choice LeastSumSplit::nearest_to(int wanted, int stage, int offset, double tolerance) {
   Choice best = choices_[at(stage, offset)];
   const double most = more_[at(stage, offset)] + tolerance;
   const Range& after = ranges_[static_cast<std::size_t>(stage) + 1];
   for (std::size_t way = p_.ways.size(); way-- > 0;) {
-    const int last = std::min(room_[way][at(stage, offset)], after.last);
+    const int last = std::min(room(way, stage, offset), after.last);
     for (int end = std::max(offset, after.first); end <= last; ++end) {
       if (!within(p_.time(way, layers(stage, offset, end)), bound_)) break;
       if (more_after(way, stage, end) + more_at(way, stage, offset) > most) continue;

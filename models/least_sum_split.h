@@ -28,7 +28,7 @@ class LeastSumSplit {
 
   // The split of the last run; of those with the least sum the one whose stages are nearest to the mean of what is
   // left, from the first on. REQUIRES: the last run found a sum.
-  [[nodiscard]] StageSplit split() const;
+  [[nodiscard]] StageSplit split();
 
   // Ends of stages looked at in all runs.
   [[nodiscard]] std::int64_t steps() const { return steps_; }
@@ -39,6 +39,8 @@ class LeastSumSplit {
     int end = -1;
     std::size_t way = 0;
   };
+  static constexpr int kUnknown = -2;
+
   // Offsets that a stage can begin with on a way from the first layer to the last, as far as its neighbours tell.
   struct Range {
     int first = 0;
@@ -51,18 +53,18 @@ class LeastSumSplit {
   [[nodiscard]] double more_before(std::size_t way, int layer) const;
   [[nodiscard]] double more_after(std::size_t way, int stage, int end) const;
   [[nodiscard]] double more_at(std::size_t way, int stage, int offset) const;
-  void find_room();
-  [[nodiscard]] int last_end(int stage, int offset, Seconds bound) const;
+  [[nodiscard]] int room(std::size_t way, int stage, int offset);
+  [[nodiscard]] int last_end(int stage, int offset, Seconds bound);
   void keep_next(int stage, int offset, int end);
   bool reach_forwards(Seconds bound);
   bool reach_backwards(Seconds bound);
   void choose_ends(int stage, std::size_t way, Seconds bound);
   [[nodiscard]] Found found() const;
-  [[nodiscard]] Choice nearest_to(int wanted, int stage, int offset, double tolerance) const;
+  [[nodiscard]] Choice nearest_to(int wanted, int stage, int offset, double tolerance);
 
   const StageSplitProblem& p_;
   int width_;                           // layers - stages + 1
-  std::vector<std::vector<int>> room_;  // [ways][stages x width] last end that fits, less than the begin where none
+  std::vector<std::vector<int>> room_;  // [ways][stages x width] what room() found, kUnknown where it was not asked
   std::vector<Range> ranges_;           // [stages + 1]
   std::vector<double> more_;            // [(stages + 1) x width] s, least sum from a stage on beyond the fastest way's
   std::vector<Choice> choices_;         // [stages x width]

@@ -19,26 +19,31 @@ struct Attempt {
   Seconds next = kNever;  // where there is none: no lower bound than this leads to one
 };
 
-// The least slowest stage, from `low` on; `attempt` tries a bound.
+// The least slowest stage, from `low` to `high`; `attempt` tries a bound.
 template <typename Try>
-std::optional<StageSplit> least_bound(Seconds low, Try attempt) {
+LeastSlowest least_bound(Seconds low, Seconds high, Try attempt) {
+  const auto answer = [](StageSplit split) {
+    const Seconds slowest = split.slowest;
+    return LeastSlowest{std::move(split), slowest};
+  };
   Attempt at_low = attempt(low);
-  if (at_low.split) return std::move(at_low.split);
-  std::optional<StageSplit> best = attempt(kAnyTime).split;
-  while (best) {
+  if (at_low.split) return answer(std::move(*at_low.split));
+  Attempt at_high = attempt(std::min(high, kAnyTime));
+  if (!at_high.split) return {std::nullopt, at_high.next};
+  StageSplit best = std::move(*at_high.split);
+  while (true) {
     low = at_low.next;
-    if (within(best->slowest, low)) break;
+    if (within(best.slowest, low)) return answer(std::move(best));
     at_low = attempt(low);
-    if (at_low.split) return std::move(at_low.split);
-    if (within(best->slowest, at_low.next)) break;
-    Attempt between = attempt(0.5 * (at_low.next + best->slowest));
+    if (at_low.split) return answer(std::move(*at_low.split));
+    if (within(best.slowest, at_low.next)) return answer(std::move(best));
+    Attempt between = attempt(0.5 * (at_low.next + best.slowest));
     if (between.split) {
-      best = std::move(between.split);
+      best = std::move(*between.split);
     } else {
       at_low.next = between.next;
     }
   }
-  return best;
 }
 
 // Where every stage from the last takes as many layers as it may.
@@ -158,20 +163,28 @@ Seconds slowest_at_least(const StageSplitProblem& problem) {
   return std::max(least, before.back() - before[before.size() - 2] + head);
 }
 
+// No split whose stages take at least `sum` together costs at most `cost` with a slower slowest stage than this.
+Seconds slowest_at_most(const SplitObjective& objective, Seconds cost, Seconds sum) {
+  constexpr double kRounding = 1.0 + 1e-9;  // of a difference
+  if (objective.slowest == 0.0) return kNever;
+  return kRounding * (cost - objective.sum * sum) / objective.slowest;
+}
+
 // The best split between bounds whose least sums are known.
 class WeightedSplit {
  public:
   WeightedSplit(const StageSplitProblem& problem, const SplitObjective& objective)
       : objective_(objective), least_sum_(problem), best_(objective.at_most) {}
 
-  std::optional<StageSplit> run(Seconds least_slowest) {
-    const Found any = least_sum_.run(kAnyTime);
-    if (is_better(objective_.of(least_slowest, any.sum))) {
-      consider(any);
-      const Found first = least_sum_.run(least_slowest);
-      consider(first);
-      between(first, any);
-    }
+  // `least_sum`: of all splits, whether they fit or not.
+  std::optional<StageSplit> run(Seconds least_slowest, Seconds least_sum) {
+    if (!is_better(objective_.of(least_slowest, least_sum))) return std::nullopt;
+    const Found first = least_sum_.run(least_slowest);
+    consider(first);
+    // Slower slowest stages than this cost more than the best so far with whatever sum.
+    const Found any = least_sum_.run(std::min(kAnyTime, slowest_at_most(objective_, best_, least_sum)));
+    consider(any);
+    between(first, any);
     if (!best_bound_) return std::nullopt;
     least_sum_.run(*best_bound_);
     return least_sum_.split();
@@ -237,15 +250,16 @@ void StageSplit::add(const StageSplitProblem& problem, const StageLayers& stage,
   sum += time;
 }
 
-std::optional<StageSplit> least_slowest_stage(const StageSplitProblem& problem) {
+LeastSlowest least_slowest_stage(const StageSplitProblem& problem, Seconds at_most) {
   SEXTANT_CHECK(!problem.ways.empty() && problem.stages >= 1 && problem.stages <= problem.layers(),
                 "{} stages of {} layers", problem.stages, problem.ways.empty() ? 0 : problem.layers());
   const Seconds low = slowest_at_least(problem);
+  if (!within(low, at_most)) return {std::nullopt, low};
   GreedySplit greedy(problem);
-  std::optional<StageSplit> split = least_bound(low, [&](Seconds bound) { return greedy.run(bound); });
-  if (greedy.is_sure()) return split;
+  LeastSlowest result = least_bound(low, at_most, [&](Seconds bound) { return greedy.run(bound); });
+  if (greedy.is_sure()) return result;
   LeastSumSplit every(problem);
-  return least_bound(low, [&](Seconds bound) -> Attempt {
+  return least_bound(low, at_most, [&](Seconds bound) -> Attempt {
     const LeastSumSplit::Found found = every.run(bound);
     if (found.sum == kNever) return {std::nullopt, found.next};
     return {every.split(), found.next};
@@ -253,13 +267,15 @@ std::optional<StageSplit> least_slowest_stage(const StageSplitProblem& problem) 
 }
 
 std::optional<StageSplit> least_weighted_split(const StageSplitProblem& problem, const SplitObjective& objective) {
-  std::optional<StageSplit> split = least_slowest_stage(problem);
-  if (!split) return std::nullopt;
   const StageWay& fastest = problem.ways.front();
-  if (objective.sum == 0.0 || within(split->sum, fastest.before.back() + fastest.head)) {
+  const Seconds least_sum = fastest.before.back() + fastest.head;
+  std::optional<StageSplit> split =
+      least_slowest_stage(problem, slowest_at_most(objective, objective.at_most, least_sum)).split;
+  if (!split) return std::nullopt;
+  if (objective.sum == 0.0 || within(split->sum, least_sum)) {
     return within(objective.of(split->slowest, split->sum), objective.at_most) ? split : std::nullopt;
   }
-  return WeightedSplit(problem, objective).run(split->slowest);
+  return WeightedSplit(problem, objective).run(split->slowest, least_sum);
 }
 
 }  // namespace sextant

@@ -51,12 +51,18 @@ struct StageSplit {
 // A time of stages and one that is the same but for roundings, as sums of the same layers in another order are.
 [[nodiscard]] bool within(Seconds time, Seconds bound);
 
-// Nothing where no split fits. Exact: among all contiguous splits with all ways of their stages, the slowest stage is
-// least. For a given bound on it every stage from the last takes as many layers as it may, and no other split leaves
-// fewer to the stages before; the bound is found by bisection between times that stages can take. Of the splits as
-// good, the one whose stages are nearest to the mean of what is left, from the first on.
+struct LeastSlowest {
+  std::optional<StageSplit> split;  // nothing where none fits, or only slower ones than asked for
+  Seconds at_least{};               // no split's slowest stage takes less: without a split infinite, or more than asked
+};
+// Exact: among all contiguous splits with all ways of their stages, the slowest stage is least. For a given bound on it
+// every stage from the last takes as many layers as it may, and no other split leaves fewer to the stages before; the
+// bound is found by bisection between times that stages can take. Of the splits as good, the one whose stages are
+// nearest to the mean of what is left, from the first on. Splits whose slowest stage takes more than `at_most` are not
+// looked for, which is cheap to find out.
 // REQUIRES: 1 <= stages <= layers; at least one way.
-[[nodiscard]] std::optional<StageSplit> least_slowest_stage(const StageSplitProblem& problem);
+[[nodiscard]] LeastSlowest least_slowest_stage(const StageSplitProblem& problem,
+                                               Seconds at_most = Seconds(std::numeric_limits<double>::infinity()));
 
 // Weights of a step in its stages: slowest * max t_i + sum * (sum of t_i), neither negative.
 struct SplitObjective {

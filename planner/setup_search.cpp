@@ -141,6 +141,7 @@ class GridSearch {
     if (prunes_ && prune(computation_bound(), all)) return;
     if (prunes_ && all_too_large(all)) return;
     known_too_large_.clear();
+    known_to_fit_.clear();
     for (const Exchange& exchange : exchanges) {
       set_exchange(setup_, exchange);
       try_exchange();
@@ -152,7 +153,7 @@ class GridSearch {
     for (const int zero : kZeroStages) {
       TrainingSetup setup = setup_;
       setup.zero_stage = zero;
-      if (prunes_ && is_known_too_large(setup)) {
+      if (prunes_ && has(known_too_large_, setup)) {
         count_too_large();
       } else if (setup.overlap == Overlap::kChunks) {
         try_chunks(setup);
@@ -202,7 +203,10 @@ class GridSearch {
   // One setup of the space: the degrees with the fastest step, by a bound of each; ties go to the smaller ones.
   void try_chunks(TrainingSetup setup) {
     if (prunes_ && prune(least_bound(setup), 1)) return;
-    if (prunes_ && !StageChoice(network_, setup, cluster_, options_).added_at_least()) return too_large(setup);
+    if (prunes_ && !has(known_to_fit_, setup)) {
+      if (!StageChoice(network_, setup, cluster_, options_).added_at_least()) return too_large(setup);
+      known_to_fit_.push_back(memory_key(setup));
+    }
     std::vector<ChunkedSetup> candidates;
     for (const auto& [forward, backward] : space_.chunk_degrees()) {
       setup.forward_degree = forward;
@@ -228,7 +232,7 @@ class GridSearch {
         tried.push_back(std::move(times));
       }
       StageChoice stages(network_, candidate.setup, cluster_, options_);
-      const std::optional<Seconds> added = stages.added_at_least();
+      const std::optional<Seconds> added = stages.added_at_least(may_add(at_most(), candidate.bound, setup));
       if (!added) return too_large(candidate.setup);  // as all are: chunks need no memory
       if (split_bound(candidate.bound, *added, setup) > at_most()) continue;
       const std::optional<TrainingSetup> chosen = stages.choose(may_add(at_most(), candidate.bound, setup));
@@ -269,10 +273,10 @@ class GridSearch {
     const double even = split_bound(setup);
     if (prunes_ && prune(even, 1)) return;
     StageChoice stages(network_, setup, cluster_, options_of(setup));
-    const std::optional<Seconds> added = stages.added_at_least();
+    const double at_most = prunes_ ? best_.threshold() : kNever;
+    const std::optional<Seconds> added = stages.added_at_least(may_add(at_most, even, setup));
     if (!added) return too_large(setup);
     if (prunes_ && prune(split_bound(even, *added, setup), 1)) return;
-    const double at_most = prunes_ ? best_.threshold() : kNever;
     const std::optional<TrainingSetup> chosen = stages.choose(may_add(at_most, even, setup));
     if (!chosen) return skip(at_most, 1);
     ++counts_.evaluated;
@@ -328,9 +332,8 @@ class GridSearch {
   }
 
   // Under DualPipe what fits is asked of the fastest split, which depends on dispatch.
-  bool is_known_too_large(const TrainingSetup& setup) const {
-    return setup.pipeline != PipelineSchedule::kDualPipe &&
-           std::ranges::find(known_too_large_, memory_key(setup)) != known_too_large_.end();
+  static bool has(const std::vector<MemoryKey>& known, const TrainingSetup& setup) {
+    return setup.pipeline != PipelineSchedule::kDualPipe && std::ranges::find(known, memory_key(setup)) != known.end();
   }
 
   const SetupRequest& request_;
@@ -343,7 +346,7 @@ class GridSearch {
   StageOptions options_{.recomputes = {Recompute::kNone, Recompute::kSelective, Recompute::kFull}};
   StageOptions paired_;  // of 1F1B that runs two micro-batches at once
   TrainingSetup setup_;
-  std::vector<MemoryKey> known_too_large_;  // of the degrees and the micro-batch in `setup_`
+  std::vector<MemoryKey> known_too_large_, known_to_fit_;  // of the degrees and the micro-batch in `setup_`
   Counts counts_;
   double least_miss_ = kNever;  // bytes, of all grids so far
   std::int64_t place_ = 0;

@@ -32,28 +32,30 @@ StageChoice::StageChoice(const Network& network, const TrainingSetup& setup, con
   if (stage_copies(s_) == 1) room_.emplace(*of_stages_, s_, *memory_);
 }
 
-std::optional<Seconds> StageChoice::added_at_least() {
+std::optional<Seconds> StageChoice::added_at_least(Seconds at_most) {
   constexpr double kRounding = 1.0 - 1e-12;
   if (memory_ && of_stages_->largest_at_least(recomputes_.back()) * kRounding > *memory_) return std::nullopt;
   const bool one_for_all = s_.pipeline == PipelineSchedule::kDualPipe;
   for (const Recompute recompute : recomputes_) {
     problem_.ways = {way(recompute)};
     if (recompute == recomputes_.front()) of_all_ = problem_.ways.front().before.back() + problem_.ways.front().head;
-    const StageSplit split = least_slowest_stage(problem_).value();  // whatever memory it needs
-    if (fits(split, recompute)) return keep(split, {recompute});
+    const LeastSlowest least = least_slowest_stage(problem_, slowest_at_most(at_most));  // whatever memory it needs
+    if (!least.split) return slower(least.at_least);
+    if (fits(*least.split, recompute)) return keep(*least.split, {recompute});
+    problem_.slowest_at_least = least.at_least;
     if (!one_for_all) break;
   }
   if (one_for_all) return std::nullopt;
   for (std::size_t i = 1; i < recomputes_.size(); ++i) problem_.ways.push_back(way(recomputes_[i]));
   problem_.fits = [this](std::size_t way, const StageLayers& layers) { return room_->fits(layers, recomputes_[way]); };
-  const std::optional<StageSplit> split = least_slowest_stage(problem_);
-  if (!split) return std::nullopt;
-  problem_.slowest_at_least = split->slowest;
-  return added(split->slowest);
+  const LeastSlowest least = least_slowest_stage(problem_, slowest_at_most(at_most));
+  if (!least.split) return least.at_least < kAnyTime ? std::optional(slower(least.at_least)) : std::nullopt;
+  problem_.slowest_at_least = least.at_least;
+  return added(least.at_least);
 }
 
 std::optional<TrainingSetup> StageChoice::choose(Seconds at_most) {
-  if (chosen_) return chosen_;
+  if (chosen_ || is_slower_) return chosen_;
   const SplitObjective objective{
       .slowest = weights_.slowest,
       .sum = weights_.sum,
@@ -69,6 +71,18 @@ std::optional<TrainingSetup> StageChoice::choose(Seconds at_most) {
 // Beyond stages that all were the mean, by the slowest stage alone.
 Seconds StageChoice::added(Seconds slowest_stage) const {
   return weights_.slowest * (slowest_stage - of_all_ / s_.degrees.pp);
+}
+
+// The slowest stage with which the stages add `added`; more than roundings take from it.
+Seconds StageChoice::slowest_at_most(Seconds added) const {
+  constexpr double kRounding = 1.0 + 1e-9;
+  if (weights_.slowest == 0.0) return kAnyTime;
+  return kRounding * (of_all_ / s_.degrees.pp + added / weights_.slowest);
+}
+
+Seconds StageChoice::slower(Seconds slowest_stage) {
+  is_slower_ = true;
+  return added(slowest_stage);
 }
 
 StageWay StageChoice::way(Recompute recompute) const {

@@ -33,15 +33,18 @@ class StageChoice {
   StageChoice& operator=(const StageChoice&) = delete;
 
   // A lower bound of what the stages add to the step beyond stages that all were the mean of the network with least
-  // computed again (estimate_even_step): of slowest * max t_i + sum * (sum of t_i), see StageWeights. Nothing where
-  // nothing fits.
-  [[nodiscard]] std::optional<Seconds> added_at_least();
-  // The setup with stages and recomputation; nothing where every choice adds more than `at_most`.
-  // REQUIRES: added_at_least() gave a value.
+  // computed again (estimate_even_step): of slowest * max t_i + sum * (sum of t_i), see StageWeights. Where every
+  // choice adds more than `at_most` not the best bound above that, which would take longer. Nothing where nothing fits,
+  // if that is found out.
+  [[nodiscard]] std::optional<Seconds> added_at_least(Seconds at_most = kAnyTime);
+  // The setup with stages and recomputation; nothing where every choice adds more than `at_most`, or than what
+  // added_at_least was asked for. REQUIRES: added_at_least() gave a value.
   [[nodiscard]] std::optional<TrainingSetup> choose(Seconds at_most = kAnyTime);
 
  private:
   [[nodiscard]] Seconds added(Seconds slowest_stage) const;
+  [[nodiscard]] Seconds slowest_at_most(Seconds added) const;
+  Seconds slower(Seconds slowest_stage);
   [[nodiscard]] StageWay way(Recompute recompute) const;
   [[nodiscard]] bool fits(const StageSplit& split, Recompute recompute);
   Seconds keep(const StageSplit& split, const std::vector<Recompute>& recomputes);
@@ -56,6 +59,7 @@ class StageChoice {
   std::optional<StageRoom> room_;         // where a device holds one stage
   StageSplitProblem problem_;             // its ways are recomputes_
   Seconds of_all_;                        // layers and head, in the fastest way
+  bool is_slower_ = false;                // than asked for, every choice
   std::optional<TrainingSetup> chosen_;
 };
 

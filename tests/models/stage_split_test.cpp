@@ -17,7 +17,7 @@ using Split = std::vector<int>;
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 std::optional<Split> least_slowest(const SplitJob& job) {
-  const std::optional<StageSplit> split = least_slowest_stage(job.problem());
+  const std::optional<StageSplit> split = least_slowest_stage(job.problem()).split;
   return split ? std::optional(split->layers) : std::nullopt;
 }
 
@@ -44,7 +44,7 @@ TEST(LeastSlowestStage, MemoryMovesLayersToTheEnd) {
 
 TEST(LeastSlowestStage, StagesShortOfRoomComputeInASlowerWay) {
   // Room for 1 layer on the first stage, 4 with 1.5 times the time: 2 + 4 take 3 and 4, 3 + 3 take 4.5 and 3.
-  const std::optional<StageSplit> split = least_slowest_stage(crowded(job_of(6, 2, 0.0), {1, 6}).problem());
+  const std::optional<StageSplit> split = least_slowest_stage(crowded(job_of(6, 2, 0.0), {1, 6}).problem()).split;
   ASSERT_TRUE(split.has_value());
   EXPECT_EQ(split->layers, (Split{2, 4}));
   EXPECT_EQ(split->ways, (std::vector<std::size_t>{1, 0}));
@@ -79,7 +79,7 @@ TEST(LeastSlowestStage, NoOtherSplitThatFitsIsFaster) {
   for (int round = 0; round < 1000; ++round) {
     const StageSplitProblem problem = random_job(random, round).problem();
     const double best = least_of_every_split(problem, [](const StageSplit& split) { return split.slowest; });
-    const auto split = least_slowest_stage(problem);
+    const auto split = least_slowest_stage(problem).split;
     ASSERT_EQ(split.has_value(), best < kNever) << "round " << round;
     if (!split) {
       ++infeasible;
@@ -87,6 +87,13 @@ TEST(LeastSlowestStage, NoOtherSplitThatFitsIsFaster) {
     }
     EXPECT_EQ(std::accumulate(split->layers.begin(), split->layers.end(), 0), problem.layers());
     EXPECT_NEAR(split->slowest.value(), best, 1e-9) << "round " << round;
+    // Found where no more is asked for; where less is, a bound between the two.
+    EXPECT_TRUE(least_slowest_stage(problem, Seconds(best)).split.has_value()) << "round " << round;
+    const Seconds less(0.9 * best);
+    const LeastSlowest none = least_slowest_stage(problem, less);
+    EXPECT_FALSE(none.split.has_value()) << "round " << round;
+    EXPECT_GT(none.at_least, less) << "round " << round;
+    EXPECT_LE(none.at_least.value(), best * (1.0 + 1e-9)) << "round " << round;
   }
   EXPECT_GT(infeasible, 30);
 }
@@ -145,7 +152,7 @@ void expect_exact(const StageSplitProblem& problem, const SplitObjective& object
     return;
   }
   EXPECT_NEAR(cost(*split).value(), best, 1e-9);
-  if (split->slowest.value() > least_slowest_stage(problem).value().slowest.value() + 1e-9) ++tally.slower;
+  if (split->slowest.value() > least_slowest_stage(problem).at_least.value() + 1e-9) ++tally.slower;
   // What costs as much is found where no more is asked for, and nothing where less is.
   SplitObjective limited = objective;
   limited.at_most = Seconds(best);
