@@ -114,7 +114,7 @@ void InterferenceBenchmark::run_round(World& world) {
 
 void InterferenceBenchmark::wait_after_work(World& world) {
   constexpr Seconds kWork(2e-3);
-  constexpr int kMoreRepeats = 3;  // than of blocks, which take longer
+  constexpr int kMoreRepeats = 2;  // than of blocks, which take longer
   const BusyWork work(world, kWork);
   const Exchange exchange(world, world.communicator(), kTinyMessage);
   const auto stream = world.device().make_stream("synchronization");

@@ -40,8 +40,15 @@ CollectiveBenchmarkOptions collective_options(bool quick, double cores_per_rank)
   options.cores_per_rank = cores_per_rank;
   options.repeat = repeat_options(quick);
   options.buffers.emplace_back(32.0);  // the squared norm and the losses of a step
+  constexpr double kKiB = 1024.0, kMiB = 1024.0 * kKiB;
   const double factor = quick ? 4.0 : 2.0;
-  for (double size = 1024.0; size <= 16.0 * 1024 * 1024; size *= factor) options.buffers.emplace_back(size);
+  for (double size = kKiB; size <= 16 * kMiB; size *= factor) options.buffers.emplace_back(size);
+  // Where most chunks lie times do not rise evenly: a message that no longer fits one segment takes two.
+  for (double size = 32 * kKiB; size <= 256 * kKiB; size *= 2.0) {
+    for (const double more : {1.0, 1.5, 2.0}) options.buffers.emplace_back(more * size);
+  }
+  std::ranges::sort(options.buffers);
+  options.buffers.erase(std::ranges::unique(options.buffers).begin(), options.buffers.end());
   return options;
 }
 
