@@ -5,6 +5,12 @@
 namespace sextant {
 namespace {
 
+// Work of 4 ms hides all but the first and the last exchange of 0.5 ms; of work of 1 ms, exchanges of 6 ms hide all.
+TEST(UnslowedBlock, IsAsLongAsItsBusiestQueueLets) {
+  EXPECT_NEAR(unslowed_block({.work = Seconds(4e-3), .exchange = Seconds(0.5e-3)}).value(), 33e-3, 1e-9);
+  EXPECT_NEAR(unslowed_block({.work = Seconds(1e-3), .exchange = Seconds(6e-3)}).value(), 96e-3, 1e-9);
+}
+
 // Work of 4 ms and exchanges of 0.5 ms: D1, eight works, C8 take 33 ms; with large exchanges of 1 ms, 34. Then nothing
 // is slowed.
 TEST(SlowDownInBlocks, IsNoneWhereTheBlocksTakeAsLongAsSimulated) {
