@@ -48,7 +48,7 @@ CollectiveBenchmarkOptions collective_options(bool quick, double cores_per_rank)
     for (const double more : {1.0, 1.5, 2.0}) options.buffers.emplace_back(more * size);
   }
   std::ranges::sort(options.buffers);
-  options.buffers.erase(std::ranges::unique(options.buffers).begin(), options.buffers.end());
+  options.buffers.erase(std::unique(options.buffers.begin(), options.buffers.end()), options.buffers.end());
   return options;
 }
 
