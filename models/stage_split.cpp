@@ -163,13 +163,6 @@ Seconds slowest_at_least(const StageSplitProblem& problem) {
   return std::max(least, before.back() - before[before.size() - 2] + head);
 }
 
-// No split whose stages take at least `sum` together costs at most `cost` with a slower slowest stage than this.
-Seconds slowest_at_most(const SplitObjective& objective, Seconds cost, Seconds sum) {
-  constexpr double kRounding = 1.0 + 1e-9;  // of a difference
-  if (objective.slowest == 0.0) return kNever;
-  return kRounding * (cost - objective.sum * sum) / objective.slowest;
-}
-
 // The best split between bounds whose least sums are known.
 class WeightedSplit {
  public:
@@ -182,7 +175,7 @@ class WeightedSplit {
     const Found first = least_sum_.run(least_slowest);
     consider(first);
     // Slower slowest stages than this cost more than the best so far with whatever sum.
-    const Found any = least_sum_.run(std::min(kAnyTime, slowest_at_most(objective_, best_, least_sum)));
+    const Found any = least_sum_.run(std::min(kAnyTime, objective_.slowest_at_most(best_, least_sum)));
     consider(any);
     between(first, any);
     if (!best_bound_) return std::nullopt;
@@ -250,6 +243,12 @@ void StageSplit::add(const StageSplitProblem& problem, const StageLayers& stage,
   sum += time;
 }
 
+Seconds SplitObjective::slowest_at_most(Seconds cost, Seconds sum_of_stages) const {
+  constexpr double kRounding = 1.0 + 1e-9;  // more than a difference loses
+  if (slowest == 0.0) return kNever;
+  return kRounding * (cost - sum * sum_of_stages) / slowest;
+}
+
 LeastSlowest least_slowest_stage(const StageSplitProblem& problem, Seconds at_most) {
   SEXTANT_CHECK(!problem.ways.empty() && problem.stages >= 1 && problem.stages <= problem.layers(),
                 "{} stages of {} layers", problem.stages, problem.ways.empty() ? 0 : problem.layers());
@@ -270,7 +269,7 @@ std::optional<StageSplit> least_weighted_split(const StageSplitProblem& problem,
   const StageWay& fastest = problem.ways.front();
   const Seconds least_sum = fastest.before.back() + fastest.head;
   std::optional<StageSplit> split =
-      least_slowest_stage(problem, slowest_at_most(objective, objective.at_most, least_sum)).split;
+      least_slowest_stage(problem, objective.slowest_at_most(objective.at_most, least_sum)).split;
   if (!split) return std::nullopt;
   if (objective.sum == 0.0 || within(split->sum, least_sum)) {
     return within(objective.of(split->slowest, split->sum), objective.at_most) ? split : std::nullopt;

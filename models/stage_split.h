@@ -73,6 +73,8 @@ struct SplitObjective {
   [[nodiscard]] Seconds of(Seconds slowest_stage, Seconds sum_of_stages) const {
     return slowest * slowest_stage + sum * sum_of_stages;
   }
+  // No split whose stages take at least `sum_of_stages` costs at most `cost` with a slower slowest stage than this.
+  [[nodiscard]] Seconds slowest_at_most(Seconds cost, Seconds sum_of_stages) const;
 };
 // The same for a step of which the stages' sum is a part too: it depends on the split where stages compute in different
 // ways. Nothing where no split fits that costs at most `at_most`. Exact: the least sum (models/least_sum_split.h) falls

@@ -56,11 +56,7 @@ std::optional<Seconds> StageChoice::added_at_least(Seconds at_most) {
 
 std::optional<TrainingSetup> StageChoice::choose(Seconds at_most) {
   if (chosen_ || is_slower_) return chosen_;
-  const SplitObjective objective{
-      .slowest = weights_.slowest,
-      .sum = weights_.sum,
-      .at_most = at_most + weights_.slowest * of_all_ / s_.degrees.pp + weights_.sum * of_all_};
-  const std::optional<StageSplit> split = least_weighted_split(problem_, objective);
+  const std::optional<StageSplit> split = least_weighted_split(problem_, objective(at_most));
   if (!split) return std::nullopt;
   std::vector<Recompute> recomputes;
   for (const std::size_t way : split->ways) recomputes.push_back(recomputes_[way]);
@@ -73,11 +69,16 @@ Seconds StageChoice::added(Seconds slowest_stage) const {
   return weights_.slowest * (slowest_stage - of_all_ / s_.degrees.pp);
 }
 
-// The slowest stage with which the stages add `added`; more than roundings take from it.
+// Of stages that add at most `added`.
+SplitObjective StageChoice::objective(Seconds added) const {
+  return {.slowest = weights_.slowest,
+          .sum = weights_.sum,
+          .at_most = added + weights_.slowest * of_all_ / s_.degrees.pp + weights_.sum * of_all_};
+}
+
 Seconds StageChoice::slowest_at_most(Seconds added) const {
-  constexpr double kRounding = 1.0 + 1e-9;
-  if (weights_.slowest == 0.0) return kAnyTime;
-  return kRounding * (of_all_ / s_.degrees.pp + added / weights_.slowest);
+  const SplitObjective within = objective(added);
+  return within.slowest_at_most(within.at_most, of_all_);
 }
 
 Seconds StageChoice::slower(Seconds slowest_stage) {

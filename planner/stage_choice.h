@@ -43,6 +43,7 @@ class StageChoice {
 
  private:
   [[nodiscard]] Seconds added(Seconds slowest_stage) const;
+  [[nodiscard]] SplitObjective objective(Seconds added) const;
   [[nodiscard]] Seconds slowest_at_most(Seconds added) const;
   Seconds slower(Seconds slowest_stage);
   [[nodiscard]] StageWay way(Recompute recompute) const;

@@ -43,7 +43,7 @@ CollectiveBenchmarkOptions collective_options(bool quick, double cores_per_rank)
   constexpr double kKiB = 1024.0, kMiB = 1024.0 * kKiB;
   const double factor = quick ? 4.0 : 2.0;
   for (double size = kKiB; size <= 16 * kMiB; size *= factor) options.buffers.emplace_back(size);
-  // Where most chunks lie times do not rise evenly: a message that no longer fits one segment takes two.
+  // Where most chunks lie times do not rise evenly.
   for (double size = 32 * kKiB; size <= 256 * kKiB; size *= 2.0) {
     for (const double more : {1.0, 1.5, 2.0}) options.buffers.emplace_back(more * size);
   }
